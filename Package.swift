@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is built the same way: Swift 6 mode, warnings are errors, imports are internal unless said.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func module(_ name: String, path: String? = nil, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: house)
+}
+
+/// A connector: one folder under `Sources/Connectors`. It sees the vocabulary and its own C module, never the runtime.
+func connector(_ name: String, _ own: Target.Dependency...) -> Target {
+    .target(
+        name: "\(name)Connector",
+        dependencies: ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFormats", "SluiceChain", "SluiceNet"] + own,
+        path: "Sources/Connectors/\(name)", exclude: ["sample.yaml"], swiftSettings: house)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: house)
+}
+
+func shim(_ name: String, links: [String] = [], cxx: Bool = false) -> Target {
+    .target(
+        name: name, path: "Sources/C/\(name)",
+        cSettings: [.unsafeFlags(["-O3", "-Wall", "-Wextra"])],
+        cxxSettings: cxx ? [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-fno-exceptions", "-fno-rtti"])] : [],
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func library(_ name: String, package: String, pkgConfig: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt([package])])
+}
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["sluice"])],
+    targets: [
+        // C: one folder a library, and the two shims that are our own.
+        shim("CSimdjson", links: ["simdjson"], cxx: true),
+        shim("CCurl", links: ["curl"]),
+        shim("CDuckDB", links: ["dl"]),
+        shim("CLws", links: ["websockets"]),
+        shim("CKeccak"),
+        library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
+        library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
+        library("CZstd", package: "libzstd-dev", pkgConfig: "libzstd"),
+
+        // The vocabulary, and what is pure.
+        module("SluiceCore", []),
+        module("SluiceConfig", ["SluiceCore", "CYaml"]),
+        module("SluiceTelemetry", ["SluiceCore"]),
+        module("SluiceFormats", ["SluiceCore", "CSimdjson"]),
+        module("SluiceChain", ["SluiceCore", "CKeccak"]),
+
+        // I/O, state, runtime.
+        module("SluiceNet", ["SluiceCore", "SluiceTelemetry", "CCurl"]),
+        module("SluiceStore", ["SluiceCore", "CSQLite"]),
+        module("SluiceDuckDB", ["SluiceCore", "CDuckDB"]),
+        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceStore"]),
+
+        // One line a connector.
+        connector("Ethereum"),
+        connector("DuckDB", "SluiceDuckDB"),
+        connector("Parquet", "SluiceDuckDB"),
+
+        module("SluiceCatalog", [
+            "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
+            "EthereumConnector", "DuckDBConnector", "ParquetConnector",
+        ]),
+        module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CLws", "CZstd"]),
+        module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
+        .executableTarget(
+            name: "sluice",
+            dependencies: [
+                "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog", "SluiceSimulator",
+                "SluiceDuckDB",
+            ],
+            path: "Sources/sluice", swiftSettings: house),
+        .executableTarget(
+            name: "sluice-bench",
+            dependencies: ["SluiceCore", "SluiceFormats", "SluiceChain", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector", "SluiceDuckDB", "SluiceNet", "SluiceConfig"],
+            path: "Benchmarks", swiftSettings: house),
+
+        tests("SluiceCore", ["SluiceCore"]),
+        tests("SluiceConfig", ["SluiceConfig", "SluiceCore"]),
+        tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
+        tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
+        tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTestKit"]),
+        tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
+        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
+        tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
+        tests("EthereumConnector", ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
+        tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
+        tests("DuckDBConnector", ["DuckDBConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("ParquetConnector", ["ParquetConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"]),
+    ],
+    cLanguageStandard: .gnu17,
+    cxxLanguageStandard: .cxx17
+)

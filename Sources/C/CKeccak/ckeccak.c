@@ -1,0 +1,1 @@
+#include "ckeccak.h"
