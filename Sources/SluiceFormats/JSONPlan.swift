@@ -6,7 +6,7 @@ import Synchronization
 public enum JSONReading: Sendable {
     /// Known, and not wanted.
     case skip
-    /// Into a column of that name and type. Quantities (`0x1f`) for `uint64`, `decimal` and `uint256`, quantities of seconds for
+    /// Into a column of that name and type. Quantities (`0x1f`) for `int64`, `uint64`, `decimal` and `uint256`, quantities of seconds for
     /// `timestamp`, hex data for `bytes` and `fixedBytes`, the text as it stands for `json`, true and false for `bool`.
     case value(String, LogicalType)
     /// An array of objects: rows of the child table at that place in the call; their count into a column, when named.
@@ -117,13 +117,14 @@ public final class JSONPlan: @unchecked Sendable {
         switch type {
         case .bool: CSJ_BOOL
         case .uint64: CSJ_QUANTITY64
+        case .int64: CSJ_QUANTITY63
         case .decimal: CSJ_QUANTITY128
         case .uint256: CSJ_QUANTITY256
         case .timestamp: CSJ_SECONDS
         case .fixedBytes: CSJ_FIXED
         case .bytes: CSJ_BYTES
         case .json: CSJ_RAW
-        case .int64, .float64, .string: preconditionFailure("\(type.name) is not read from hex JSON")
+        case .float64, .string: preconditionFailure("\(type.name) is not read from hex JSON")
         }
     }
 }

@@ -16,11 +16,7 @@ public final class JSONReader: Sendable {
     /// Bytes that must be readable behind the end of a body.
     public static let padding = 64
 
-    private struct Parsers: ~Copyable {
-        var idle: [OpaquePointer] = []
-        deinit { for parser in idle { csj_parser_free(parser) } }
-    }
-    private let parsers = Mutex(Parsers())
+    private let idle = Mutex<[Parser]>([])
 
     public init() {}
 
@@ -29,7 +25,7 @@ public final class JSONReader: Sendable {
     /// - Throws: `malformed_reply` (class `endpoint`) naming the object, the key and the row.
     public func read(_ body: Buffer, firstID: Int64, calls: [JSONCall]) throws(SluiceError) -> [JSONAnswer] {
         let parser = try borrow()
-        defer { parsers.withLock { $0.idle.append(parser) } }
+        defer { idle.withLock { $0.append(parser) } }
 
         let tableCount = calls.reduce(0) { $0 + $1.plans.count }
         let columnCount = calls.reduce(0) { $0 + $1.plans.reduce(0) { $0 + $1.columns.count } }
@@ -45,7 +41,7 @@ public final class JSONReader: Sendable {
 
         var error = csj_error()
         let base = body.bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        let code = csj_decode(parser, base, body.count, firstID, targets.baseAddress, Int32(calls.count), &error)
+        let code = csj_decode(parser.pointer, base, body.count, firstID, targets.baseAddress, Int32(calls.count), &error)
         guard code == 0 else {
             for index in 0..<columnCount { csj_column_free(&columns[index]) }
             throw describe(error, calls: calls, bytes: body.count)
@@ -53,10 +49,17 @@ public final class JSONReader: Sendable {
         return collect(calls, columns: columns, tables: tables, targets: targets, body: body)
     }
 
-    private func borrow() throws(SluiceError) -> OpaquePointer {
-        if let idle = parsers.withLock({ $0.idle.popLast() }) { return idle }
+    private func borrow() throws(SluiceError) -> Parser {
+        if let parser = idle.withLock({ $0.popLast() }) { return parser }
         guard let made = csj_parser_new() else { throw SluiceError(.malformedReply, .fatal, "no memory for a JSON parser") }
-        return made
+        return Parser(made)
+    }
+
+    private final class Parser: @unchecked Sendable {
+        // SAFETY: one borrower at a time; the list of idle parsers is behind a mutex.
+        let pointer: OpaquePointer
+        init(_ pointer: OpaquePointer) { self.pointer = pointer }
+        deinit { csj_parser_free(pointer) }
     }
 
     private static func prepare(

@@ -101,9 +101,11 @@ int Walk::single(string_view token, csj_column &column, const csj_field &field, 
     bool stored;
     switch (field.kind) {
     case CSJ_QUANTITY64:
+    case CSJ_QUANTITY63:
     case CSJ_SECONDS: {
         uint64_t word;
         if (int e = quantity(digits, &word, 1)) return fail(e, plan, index, row);
+        if (field.kind == CSJ_QUANTITY63 && word >> 63) return fail(CSJ_OVERFLOW, plan, index, row);
         if (field.kind == CSJ_SECONDS) {
             if (word > uint64_t(INT64_MAX) / 1000000) return fail(CSJ_OVERFLOW, plan, index, row);
             word *= 1000000;

@@ -14,6 +14,7 @@ extern "C" {
 enum csj_kind {
     CSJ_SKIP = 0,        // known and not wanted
     CSJ_QUANTITY64,      // "0x1f" -> 8 bytes; more than 64 bits is an error
+    CSJ_QUANTITY63,      // the same, but more than 63 bits is an error: fits a signed integer
     CSJ_QUANTITY128,     // -> 16 bytes; more than 127 bits is an error
     CSJ_QUANTITY256,     // -> 32 bytes, little-endian
     CSJ_SECONDS,         // quantity of seconds -> microseconds, 8 bytes
