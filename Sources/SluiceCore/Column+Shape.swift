@@ -1,0 +1,112 @@
+extension Column {
+    /// A column of `count` equal values of fixed width.
+    public static func constant<T: BitwiseCopyable>(_ value: T, type: LogicalType, count: Int) -> Column {
+        precondition(MemoryLayout<T>.size == type.width, "a value of another width than the column's")
+        let values = Buffer(count: count * MemoryLayout<T>.size) { target in
+            for row in 0..<count { target.storeBytes(of: value, toByteOffset: row * MemoryLayout<T>.size, as: T.self) }
+        }
+        return Column(type: type, count: count, nullCount: 0, values: values, offsets: nil, validity: nil)
+    }
+
+    /// A column of `count` nulls.
+    public static func nulls(_ type: LogicalType, count: Int) -> Column {
+        func zeros(_ size: Int) -> Buffer { Buffer(count: size) { $0.initializeMemory(as: UInt8.self, repeating: 0) } }
+        return Column(
+            type: type, count: count, nullCount: count, values: zeros((type.width ?? 0) * count),
+            offsets: type.width == nil ? zeros((count + 1) * 4) : nil, validity: zeros((count + 7) / 8))
+    }
+
+    /// The columns one behind the other. All must be of the same type, and there must be one at least. One alone is returned as it is.
+    public static func concatenated(_ parts: [Column]) -> Column {
+        let type = parts[0].type
+        if parts.count == 1 { return parts[0] }
+        let count = parts.reduce(0) { $0 + $1.count }
+        let nullCount = parts.reduce(0) { $0 + $1.nullCount }
+        var offsets: Buffer?
+        if type.width == nil {
+            offsets = Buffer(count: (count + 1) * 4) { target in
+                let out = target.bindMemory(to: Int32.self)
+                var at = 0
+                var base: Int32 = 0
+                out[0] = 0
+                for part in parts {
+                    guard let source = part.offsets?.bytes.assumingMemoryBound(to: Int32.self) else { continue }
+                    for row in 0..<part.count { out[at + row + 1] = base + source[row + 1] }
+                    at += part.count
+                    base += source[part.count]
+                }
+            }
+        }
+        let sizes = parts.map { part in type.width.map { $0 * part.count } ?? part.variableByteCount }
+        let values = Buffer(count: sizes.reduce(0, +)) { target in
+            var at = 0
+            for (part, size) in zip(parts, sizes) where size > 0 {
+                UnsafeMutableRawBufferPointer(rebasing: target[at..<at + size])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: part.values.bytes[..<size]))
+                at += size
+            }
+        }
+        var validity: Buffer?
+        if nullCount > 0 {
+            validity = Buffer(count: (count + 7) / 8) { target in
+                target.initializeMemory(as: UInt8.self, repeating: 0)
+                var at = 0
+                for part in parts {
+                    for row in 0..<part.count where !part.isNull(row) { target[(at + row) >> 3] |= 1 << UInt8((at + row) & 7) }
+                    at += part.count
+                }
+            }
+        }
+        return Column(type: type, count: count, nullCount: nullCount, values: values, offsets: offsets, validity: validity)
+    }
+
+    /// Bytes in use by the values of a column of variable length.
+    private var variableByteCount: Int {
+        offsets.map { Int($0.bytes.loadUnaligned(fromByteOffset: count * 4, as: Int32.self)) } ?? 0
+    }
+
+    /// The given rows, in the given order.
+    public func rows(_ rows: some Collection<Int>) -> Column {
+        var builder = ColumnBuilder(type, capacity: rows.count)
+        for row in rows { builder.append(row, of: self) }
+        return builder.finish()
+    }
+}
+
+extension Table {
+    /// The tables one behind the other: all of the same schema, and one at least.
+    public static func concatenated(_ parts: [Table]) -> Table {
+        if parts.count == 1 { return parts[0] }
+        let columns = parts[0].columns.indices.map { index in Column.concatenated(parts.map { $0.columns[index] }) }
+        return Table(schema: parts[0].schema, columns: columns, rowCount: parts.reduce(0) { $0 + $1.rowCount })
+    }
+
+    /// The given rows, in the given order.
+    public func rows(_ rows: some Collection<Int>) -> Table {
+        Table(schema: schema, columns: columns.map { $0.rows(rows) }, rowCount: rows.count)
+    }
+}
+
+extension Schema {
+    /// The name of the column that holds the block number of a row: what a rollback goes by.
+    public var blockNumberField: String? { ["block_number", "number"].first { index(of: $0) != nil } }
+}
+
+extension Table {
+    /// The rows of blocks up to `number` (they stand first: rows are ordered by block).
+    public func through(block number: UInt64) -> Table {
+        guard let field = schema.blockNumberField, let column = column(field) else { return self }
+        var kept = 0
+        while kept < rowCount, column.load(kept, as: Int64.self) <= Int64(clamping: number) { kept += 1 }
+        return kept == rowCount ? self : rows(0..<kept)
+    }
+}
+
+extension Batch {
+    /// The part of the batch up to `position`, which must lie inside of its span.
+    public func through(_ position: Position, timestamp: UInt64) -> Batch {
+        Batch(
+            chainID: chainID, span: Span(first: span.first, parentHash: span.parentHash, last: position, lastTimestamp: timestamp),
+            tables: tables.map { $0.through(block: position.number) })
+    }
+}
