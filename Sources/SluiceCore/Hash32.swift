@@ -1,5 +1,5 @@
 /// 32 bytes: the hash of a block or of a transaction, or a topic.
-public struct Hash32: Hashable, Sendable, Comparable, CustomStringConvertible {
+public struct Hash32: Hashable, Sendable, Comparable, CustomStringConvertible, BitwiseCopyable {
     // Four words in memory order: as fast to compare and to hash as integers.
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
