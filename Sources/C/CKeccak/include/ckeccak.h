@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ckbloom.h"
+
 // Longest input of the many-inputs form: one block of the sponge, less the byte of padding.
 #define CK_SHORT_MAX 135
 
