@@ -76,10 +76,10 @@ public final class JSONPlan: @unchecked Sendable {
             case .rows(let child, let count):
                 field.kind = UInt8(CSJ_ROWS.rawValue)
                 field.child = Int16(child)
-                if let count { field.column = add(count, .uint64) }
+                if let count { field.column = add(count, .int64) }
             case .count(let name):
                 field.kind = UInt8(CSJ_COUNT.rawValue)
-                field.column = add(name, .uint64)
+                field.column = add(name, .int64)
             case .spread(let names, let width):
                 field.kind = UInt8(CSJ_SPREAD.rawValue)
                 field.width = UInt16(width)

@@ -1,5 +1,5 @@
 import SluiceChain
-import SluiceCore
+public import SluiceCore
 import SluiceFormats
 
 extension SluiceError.Code {
@@ -52,7 +52,7 @@ struct BlockCheck {
 
     private func verify(receipts: JSONTable, of set: BlockSet, _ evidence: Evidence) throws(SluiceError) {
         try verifyPlaces(receipts, "receipt", of: set, evidence)
-        let count = set.transactions?.rowCount ?? Int(set.header.column("transaction_count").load(0, as: UInt64.self))
+        let count = set.transactions?.rowCount ?? Int(set.header.column("transaction_count").load(0, as: Int64.self))
         guard receipts.rowCount == count else { throw evidence.contradiction("number of receipts", expected: count, found: receipts.rowCount) }
         let index = receipts.column("transaction_index")
         let gas = receipts.column("gas_used")
@@ -81,9 +81,11 @@ struct BlockCheck {
         ] {
             let ours = receipts.column(column)
             let theirs = transactions.column(mate)
-            // Some rollups and old nodes leave the type out on one side.
-            if column == "transaction_type", ours.nullCount + theirs.nullCount > 0 { continue }
+            // Rollups and old nodes leave the type, or sender and receiver, out of their receipts.
+            let witness = column == "to_address" ? receipts.column("from_address") : ours
+            let mayBeLeftOut = column != "transaction_hash"
             for row in 0..<receipts.rowCount where !Self.equal(ours, row, theirs, row) {
+                if mayBeLeftOut, witness.isNull(row) || (column == "transaction_type" && theirs.isNull(row)) { continue }
                 throw evidence.contradiction("receipt \(row), \(key)", expected: Self.show(theirs, row), found: Self.show(ours, row))
             }
         }
@@ -129,18 +131,17 @@ struct BlockCheck {
         // Rollups that keep no blooms send none, or zeros: there is nothing to hold the logs against.
         guard !header.isNull(0), verifiesHeaderHash else { return }
         let topics = ["topic0", "topic1", "topic2", "topic3"].map { logs.column($0) }
-        let mismatch: BloomMismatch?
+        let rows = BloomCheck.Logs(address: logs.column("address"), topics: topics)
+        let violation: ConsistencyViolation?
         if let receipts = set.receipts {
             let blooms = receipts.column("logs_bloom")
             guard blooms.nullCount == 0 else { throw evidence.contradiction("logsBloom of receipts", expected: "there", found: "missing") }
-            mismatch = BloomCheck.verify(
-                receiptBlooms: blooms, receiptOfLog: logs.column("receipt"), address: logs.column("address"), topics: topics,
-                headerBloom: header.bytes(0))
+            violation = BloomCheck.verify(
+                rows, receiptOfLog: logs.column("receipt"), receiptBlooms: blooms, headerBloom: header.bytes(0), block: set.number)
         } else {
-            mismatch = BloomCheck.verify(
-                address: logs.column("address"), topics: topics, headerBloom: header.bytes(0), complete: set.logsAreComplete)
+            violation = BloomCheck.verify(rows, headerBloom: header.bytes(0), complete: set.logsAreComplete, block: set.number)
         }
-        if let mismatch { throw evidence.contradiction(mismatch.place, expected: "the bloom of its logs", found: "another") }
+        if let violation { throw evidence.error(violation) }
     }
 
     /// Every row names the block by hash and number.
@@ -175,9 +176,14 @@ private struct Evidence {
     let number: UInt64
     let hash: Hash32
 
-    func contradiction(_ place: String, expected: some CustomStringConvertible, found: some CustomStringConvertible) -> SluiceError {
+    func contradiction(_ field: String, expected: some CustomStringConvertible, found: some CustomStringConvertible) -> SluiceError {
+        error(ConsistencyViolation(field: field, expected: expected.description, found: found.description, place: "block \(number) \(hash)"))
+    }
+
+    func error(_ violation: ConsistencyViolation) -> SluiceError {
         SluiceError(
-            .inconsistentBlock, .endpoint, "checking block \(number) \(hash): \(place) is \(found), not \(expected)",
-            mend: "the block is fetched again elsewhere; if every endpoint says so, set verify: links for a network that hashes headers in another way")
+            .inconsistentBlock, .endpoint, "checking \(violation)",
+            mend: "the block is fetched again elsewhere; where every endpoint says so, the network may hash its headers in another way: set verify: links",
+            detail: "expected \(violation.expected)\nfound \(violation.found)")
     }
 }

@@ -95,7 +95,7 @@ enum BlockPlans {
             value("blobGasPrice", "blob_gas_price", .decimal, nullable: true),
             value("blobGasUsed", "blob_gas_used", .int64, nullable: true),
             value("logsBloom", "logs_bloom", .fixedBytes(256), nullable: true),
-            value("from", "from_address", .fixedBytes(20)),
+            value("from", "from_address", .fixedBytes(20), nullable: true),
             value("to", "to_address", .fixedBytes(20), nullable: true),
             value("type", "transaction_type", .int64, nullable: true),
             JSONKey("logs", .rows(child: 1, count: nil)),
