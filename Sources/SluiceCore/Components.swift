@@ -30,6 +30,52 @@ public protocol Oracle: Sendable {
     func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws
     /// Reads exactly `range`, in order; `position` is what came before it, when something did.
     func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws
+    /// The highest block now, and the highest that will never be undone.
+    func head() async throws -> ChainHead
+    /// The highest ancestor of `position` (or itself) that the network still has: where a store that was stopped may go on.
+    /// Throws when it lies deeper than finality.
+    func settle(_ position: Position) async throws -> Position
+}
+
+/// What a network says of itself.
+public struct ChainHead: Hashable, Sendable {
+    public let latest: UInt64
+    public let finalized: UInt64
+
+    public init(latest: UInt64, finalized: UInt64) {
+        self.latest = latest
+        self.finalized = finalized
+    }
+}
+
+/// What an oracle tells while it works, for whoever watches.
+public enum OracleEvent: Sendable {
+    case head(ChainHead)
+    /// Blocks behind the common ancestor were orphaned: how many.
+    case reorganisation(depth: Int)
+    /// Bytes of replies that were read.
+    case received(bytes: Int)
+}
+
+/// A block and its parent, as they were emitted.
+public struct BlockLink: Hashable, Sendable {
+    public let ref: BlockRef
+    public let parentHash: Hash32
+
+    public init(ref: BlockRef, parentHash: Hash32) {
+        self.ref = ref
+        self.parentHash = parentHash
+    }
+}
+
+/// Remembers the blocks that may still be orphaned, across restarts. Written before the rows of those blocks are sent on, so that
+/// whatever position a store ends up with, its ancestors are known.
+public protocol RecentBlocks: Sendable {
+    /// The ancestors of a block that are known, the block itself last; empty when it is not known.
+    func ancestors(of position: Position) async throws -> [BlockRef]
+    func remember(_ links: [BlockLink]) async throws
+    /// Forgets what lies below a block that is final.
+    func forget(below number: UInt64) async throws
 }
 
 /// Turns batches into batches. Called from one task at a time.
@@ -51,15 +97,28 @@ public protocol Sink: Sendable {
     func close() async
 }
 
+/// Blocks that a store holds for one stream, without a hole.
+public struct Segment: Hashable, Sendable {
+    public let first: UInt64
+    public let last: Position
+
+    public init(first: UInt64, last: Position) {
+        self.first = first
+        self.last = last
+    }
+}
+
 /// One pipeline's way into a sink. Called from one task at a time.
+///
+/// What is stored is a list of segments. A batch extends the segment that ends where it begins, else it begins a new one.
 public protocol SinkStream: Sendable {
-    /// What is durably stored: rows and position together.
-    func position() async throws -> Position?
+    /// What is durably stored, rows and segment together, in ascending order.
+    func coverage() async throws -> [Segment]
     /// Takes a batch. It may wait for more before it is made durable; returns the durable position when that moved.
     func write(_ batch: Batch) async throws -> Position?
     /// Makes everything taken durable, as far as the store's unit allows, and returns the durable position.
     func flush() async throws -> Position?
-    /// Removes every row behind `position`, in one step with the position itself.
+    /// Removes every row behind `position` in the segment that holds it, in one step with the segment itself.
     func rollback(to position: Position) async throws
     /// Ends the stream after the last batch of a bounded run: what is held is made durable, even in a smaller unit.
     func finish() async throws -> Position?

@@ -1,0 +1,68 @@
+import SluiceCore
+import SluiceFormats
+
+/// One JSON-RPC call: what is asked, and how the answer is read.
+struct RPCCall: Sendable {
+    let method: String
+    /// The parameters, as a JSON array.
+    let params: String
+    /// How the result is read.
+    let reading: JSONCall
+
+    static func chainID() -> RPCCall { RPCCall(method: "eth_chainId", params: "[]", reading: BlockDecoder.valueCall) }
+
+    /// A header by tag (`latest`, `finalized`) or number.
+    static func header(_ block: String) -> RPCCall {
+        RPCCall(method: "eth_getBlockByNumber", params: "[\"\(block)\",false]", reading: BlockDecoder.headerCall)
+    }
+
+    static func header(_ number: UInt64) -> RPCCall { header(Hex.quantity(number)) }
+
+    static func header(hash: Hash32) -> RPCCall {
+        RPCCall(method: "eth_getBlockByHash", params: "[\"\(hash)\",false]", reading: BlockDecoder.headerCall)
+    }
+
+    static func block(_ number: UInt64) -> RPCCall {
+        RPCCall(method: "eth_getBlockByNumber", params: "[\"\(Hex.quantity(number))\",true]", reading: BlockDecoder.blockCall)
+    }
+
+    static func receipts(_ number: UInt64) -> RPCCall {
+        RPCCall(method: "eth_getBlockReceipts", params: "[\"\(Hex.quantity(number))\"]", reading: BlockDecoder.receiptsCall)
+    }
+
+    static func receipt(transaction: Hash32) -> RPCCall {
+        RPCCall(method: "eth_getTransactionReceipt", params: "[\"\(transaction)\"]", reading: BlockDecoder.receiptsCall)
+    }
+
+    static func logs(_ range: ClosedRange<UInt64>, topics: [Hash32]) -> RPCCall {
+        logs("\"fromBlock\":\"\(Hex.quantity(range.lowerBound))\",\"toBlock\":\"\(Hex.quantity(range.upperBound))\"", topics: topics)
+    }
+
+    /// By hash: a node that does not know the block then says so, where it would answer a range with nothing.
+    static func logs(blockHash: Hash32, topics: [Hash32]) -> RPCCall { logs("\"blockHash\":\"\(blockHash)\"", topics: topics) }
+
+    private static func logs(_ place: String, topics: [Hash32]) -> RPCCall {
+        let filter = topics.isEmpty ? "" : ",\"topics\":[[\(topics.map { "\"\($0)\"" }.joined(separator: ","))]]"
+        return RPCCall(method: "eth_getLogs", params: "[{\(place)\(filter)}]", reading: BlockDecoder.logsCall)
+    }
+
+    /// What the call costs where a provider counts units: weights in the proportions that the large providers publish.
+    var units: Int {
+        switch method {
+        case "eth_chainId": 0
+        case "eth_getLogs": 60
+        default: 20
+        }
+    }
+
+    /// The body of a request: one call as an object, several as a batch; ids count from `firstID`.
+    static func body(_ calls: [RPCCall], firstID: Int64) -> [UInt8] {
+        var text = calls.count == 1 ? "" : "["
+        for (index, call) in calls.enumerated() {
+            if index > 0 { text += "," }
+            text += "{\"jsonrpc\":\"2.0\",\"id\":\(firstID + Int64(index)),\"method\":\"\(call.method)\",\"params\":\(call.params)}"
+        }
+        if calls.count > 1 { text += "]" }
+        return Array(text.utf8)
+    }
+}

@@ -1,0 +1,62 @@
+import SluiceCore
+import SluiceFormats
+import SluiceNet
+
+/// Sends calls to whichever endpoint of a network can answer them.
+struct RPCClient: Sendable {
+    let network: EthereumNetwork
+    let http: HTTPClient
+    let pool: EndpointPool
+    let decoder: BlockDecoder
+    let observe: @Sendable (OracleEvent) -> Void
+
+    /// What one request brought.
+    struct Reply: Sendable {
+        let answers: [JSONAnswer]
+        let byteCount: Int
+        let endpoint: EndpointID
+    }
+
+    /// Sends as many of the calls as the endpoint takes in one request, the first ones. Errors of single calls are left to the caller,
+    /// unless all calls failed with the same kind: then that is thrown, so that the pool can act on it.
+    func send(_ calls: [RPCCall], demand: Demand, lease: Lease) async throws -> Reply {
+        let sent = Array(calls.prefix(lease.calls))
+        let response = try await http.send(
+            HTTPRequest(
+                method: "POST", url: lease.url, headers: [("Content-Type", "application/json")] + lease.headers,
+                body: RPCCall.body(sent, firstID: 1), limits: network.limits)
+        ).checked()
+        observe(.received(bytes: response.body.count))
+        let answers = try decoder.read(response.body, firstID: 1, calls: sent.map(\.reading))
+        pool.note(calls: sent.count, bytes: response.body.count, for: lease)
+        var firstError: (any Error)?
+        var failed = 0
+        for (call, answer) in zip(sent, answers) {
+            guard case .error(let code, let message) = answer else { continue }
+            failed += 1
+            firstError = firstError ?? RPCFault.error(call, code: code, message: message)
+        }
+        if let firstError, failed == sent.count { throw firstError }
+        return Reply(answers: answers, byteCount: response.body.count, endpoint: lease.endpoint)
+    }
+
+    /// Sends one call, or a few that belong together, until it is answered; `take` reads the answers and may throw to have it tried elsewhere.
+    func call<T>(_ calls: [RPCCall], demand: Demand? = nil, _ take: (Reply) throws -> T) async throws -> T {
+        var demand = demand ?? Demand()
+        demand.calls = calls.count
+        demand.units = calls.reduce(0) { $0 + $1.units }
+        return try await pool.withEndpoint(demand) { lease in
+            var answers: [JSONAnswer] = []
+            var bytes = 0
+            // An endpoint without batching gets the calls one by one under the same lease: there are never more than a few.
+            var rest = calls[...]
+            while !rest.isEmpty {
+                let reply = try await send(Array(rest), demand: demand, lease: lease)
+                answers += reply.answers
+                bytes += reply.byteCount
+                rest = rest.dropFirst(reply.answers.count)
+            }
+            return try take(Reply(answers: answers, byteCount: bytes, endpoint: lease.endpoint))
+        }
+    }
+}

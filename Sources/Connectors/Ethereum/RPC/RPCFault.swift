@@ -1,0 +1,39 @@
+public import SluiceCore
+import SluiceNet
+
+extension SluiceError.Code {
+    /// The upstream answered with a JSON-RPC error.
+    public static let rpcError = SluiceError.Code("rpc_error")
+    /// The upstream does not offer a method.
+    public static let methodUnsupported = SluiceError.Code("method_unsupported")
+    /// The upstream does not have a block that it should have.
+    public static let blockMissing = SluiceError.Code("block_missing")
+    /// An endpoint serves another network.
+    public static let wrongChain = SluiceError.Code("wrong_chain")
+}
+
+/// Reads the errors of providers: which mean "later", which "less", which "not here". The texts are those that geth, erigon, nethermind,
+/// besu and the large providers use; what is unknown counts as a fault of the endpoint and is tried elsewhere.
+enum RPCFault {
+    private static let rate = [
+        "rate limit", "ratelimit", "too many requests", "request limit", "per second", "throughput", "throttl", "capacity", "quota", "credits",
+    ]
+    private static let size = [
+        "query returned more than", "more than 10000 results", "response size", "block range", "range is too", "too many blocks", "too large",
+        "limited to", "query timeout", "log response size", "exceeds max results", "max results", "query exceeds",
+    ]
+    private static let unsupported = ["method not found", "not supported", "does not exist/is not available", "not available", "unsupported", "unknown method"]
+    private static let missing = ["header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available"]
+
+    /// The error to throw for an answer of an error object.
+    static func error(_ call: RPCCall, code: Int, message: String) -> any Error {
+        let text = message.lowercased()
+        func mentions(_ phrases: [String]) -> Bool { phrases.contains { text.contains($0) } }
+        let shown = String(message.prefix(200))
+        if mentions(size) { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
+        if code == 429 || code == -32005 || mentions(rate) { return RateLimited("\(call.method): \(shown) (\(code))") }
+        if code == -32601 || mentions(unsupported) { return SluiceError(.methodUnsupported, .endpoint, "\(call.method): \(shown) (\(code))") }
+        if mentions(missing) { return SluiceError(.blockMissing, .endpoint, "\(call.method): \(shown) (\(code))") }
+        return SluiceError(.rpcError, .endpoint, "\(call.method): \(shown) (\(code))")
+    }
+}

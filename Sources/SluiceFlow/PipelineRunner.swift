@@ -1,0 +1,220 @@
+public import SluiceCore
+public import SluiceTelemetry
+
+extension SluiceError.Code {
+    /// A range asks for blocks that are not there yet.
+    public static let beyondHead = SluiceError.Code("beyond_head")
+}
+
+/// A pipeline with everything it needs to run: what is asked for, where it comes from, where it goes.
+public struct PipelineDefinition: Sendable {
+    public let name: String
+    public let chainID: UInt64
+    public let registers: [Register]
+    /// The first block; nil for the head.
+    public let start: UInt64?
+
+    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?) {
+        self.name = name
+        self.chainID = chainID
+        self.registers = registers
+        self.start = start
+    }
+
+    /// The tables that come out, each once.
+    public var schemas: [Schema] {
+        registers.flatMap(\.schemas).reduce(into: []) { all, schema in
+            if !all.contains(where: { $0.name == schema.name }) { all.append(schema) }
+        }
+    }
+}
+
+/// Runs one pipeline: settles where its sinks stand, fills what they lack, then follows the network.
+public struct PipelineRunner: Sendable {
+    public let definition: PipelineDefinition
+    public let progress: PipelineProgress
+    private let oracle: any Oracle
+    private let sinks: [(name: String, sink: any Sink)]
+    private let time: TimeSource
+    private let log: Log
+    /// Bytes that may wait on one edge.
+    private let edgeCapacity: Int
+
+    public init(
+        definition: PipelineDefinition, oracle: any Oracle, sinks: [(name: String, sink: any Sink)], progress: PipelineProgress,
+        time: TimeSource, log: Log, edgeCapacity: Int = 16 << 20
+    ) {
+        self.definition = definition
+        self.oracle = oracle
+        self.sinks = sinks
+        self.progress = progress
+        self.time = time
+        self.log = log
+        self.edgeCapacity = edgeCapacity
+    }
+
+    /// Follows the network until cancelled, or until block `until` is in every sink. An upstream that fails is asked again, for ever:
+    /// only what the operator must mend ends the run.
+    public func follow(until: UInt64?) async throws {
+        let opened = try await open(settling: true)
+        var coverage = try await self.coverage(opened)
+        // "From the head" means the head of the first run: a later one goes on where the store ends.
+        let held = coverage.compactMap { $0.map(\.last.number).max() }.max()
+        let first = definition.start ?? held.map { $0 + 1 }
+        if let first {
+            // What the sinks lack of each other's blocks is filled before all of them go on together.
+            let plan = CoveragePlan(coverage: coverage, from: first, through: nil)
+            try await fill(plan.phases, opened: opened, coverage: coverage)
+            coverage = try await self.coverage(opened)
+        }
+        let end = coverage.flatMap { $0 }.map(\.last).max { $0.number < $1.number }
+        let position = end.flatMap { end in first.map { end.number + 1 >= $0 } ?? true ? end : nil }
+        if let until, let position, position.number >= until { return try await finish(opened) }
+        try await phase(opened, atTip: true) { egress in
+            try await followForever(from: position, until: until, into: egress)
+        }
+        try await until == nil ? flush(opened) : finish(opened)
+    }
+
+    /// Reads `range` into every sink that lacks it.
+    /// - Throws: `beyond_head` when the range ends behind the head; whatever an upstream or a sink fails with.
+    public func backfill(_ range: ClosedRange<UInt64>) async throws {
+        let head = try await oracle.head()
+        progress.note(.head(head))
+        guard range.upperBound <= head.latest else {
+            throw SluiceError(
+                .beyondHead, .config, "backfilling \(definition.name): block \(range.upperBound) is beyond the head \(head.latest)",
+                mend: "end the range at \(head.latest) or before, or use sluice run to follow the head")
+        }
+        let opened = try await open(settling: false)
+        let coverage = try await self.coverage(opened)
+        let plan = CoveragePlan(coverage: coverage, from: range.lowerBound, through: range.upperBound)
+        try await fill(plan.phases, opened: opened, coverage: coverage)
+        try await finish(opened)
+    }
+
+    /// What `backfill` would read for a range: ranges that at least one sink lacks.
+    public func missing(in range: ClosedRange<UInt64>) async throws -> [ClosedRange<UInt64>] {
+        let opened = try await open(settling: false)
+        return CoveragePlan(coverage: try await coverage(opened), from: range.lowerBound, through: range.upperBound).phases.map(\.range)
+    }
+
+    // MARK: - Sinks
+
+    private func open(settling: Bool) async throws -> [OpenedSink] {
+        let id = StreamID(pipeline: definition.name, chainID: definition.chainID)
+        var opened: [OpenedSink] = []
+        for (name, sink) in sinks {
+            let stream = try await sink.open(id, tables: definition.schemas)
+            if settling, let last = try await stream.coverage().last?.last {
+                let settled = try await oracle.settle(last)
+                if settled != last {
+                    log.info("undoing blocks that were orphaned while stopped", ["sink": name, "from": "\(last.number)", "to": "\(settled.number)"])
+                    try await stream.rollback(to: settled)
+                    progress.note(.reorganisation(depth: Int(last.number - settled.number)))
+                }
+            }
+            opened.append(OpenedSink(name: name, stream: stream, holdsBack: sink.holdsBackToFinality))
+        }
+        return opened
+    }
+
+    private func coverage(_ opened: [OpenedSink]) async throws -> [[Segment]] {
+        var all: [[Segment]] = []
+        for sink in opened {
+            let segments = try await sink.stream.coverage()
+            if let last = segments.last { progress.update { $0.durable[sink.name] = last.last } }
+            // What waits for finality was taken already and is not asked for again.
+            all.append(segments + sink.held.withLock { $0.segments })
+        }
+        return all
+    }
+
+    private func finish(_ opened: [OpenedSink]) async throws {
+        for sink in opened {
+            if let position = try await sink.stream.finish() { progress.update { $0.durable[sink.name] = position } }
+            for segment in sink.held.withLock({ $0.segments }) {
+                log.warning(
+                    "blocks are not final yet and were held back",
+                    ["sink": sink.name, "first": "\(segment.first)", "last": "\(segment.last.number)"])
+            }
+        }
+    }
+
+    private func flush(_ opened: [OpenedSink]) async throws {
+        for sink in opened {
+            if let position = try await sink.stream.flush() { progress.update { $0.durable[sink.name] = position } }
+        }
+    }
+
+    // MARK: - Phases
+
+    private func fill(_ phases: [CoveragePlan.Phase], opened: [OpenedSink], coverage: [[Segment]]) async throws {
+        let ends = coverage.flatMap { $0 }.map(\.last)
+        for (index, step) in phases.enumerated() {
+            var before = ends.first { $0.number + 1 == step.range.lowerBound }
+            if before == nil, index > 0, phases[index - 1].range.upperBound + 1 == step.range.lowerBound { before = progress.snapshot.emitted }
+            let position = before
+            try await phase(step.sinks.map { opened[$0] }, atTip: false) { egress in
+                try await oracle.backfill(step.range, after: position, into: egress)
+            }
+        }
+    }
+
+    /// One run of the oracle into some sinks: all of them drain before it ends, and the first error ends all.
+    private func phase(_ opened: [OpenedSink], atTip: Bool, _ read: @escaping @Sendable (any Egress) async throws -> Void) async throws {
+        let channels = opened.map { _ in BoundedChannel<Transit>(capacity: edgeCapacity, weigh: Self.weigh) }
+        let stage = PipeStage(registers: definition.registers, channels: channels, progress: progress)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (sink, channel) in zip(opened, channels) {
+                let loop = SinkLoop(sink: sink, channel: channel, progress: progress, flushesWhenIdle: atTip)
+                group.addTask {
+                    do { try await loop.run() } catch {
+                        // Whoever sends to this sink must not wait for it for ever.
+                        for channel in channels { channel.fail(error) }
+                        throw error
+                    }
+                }
+            }
+            group.addTask {
+                do {
+                    try await read(stage)
+                    for channel in channels { channel.finish() }
+                } catch is CancellationError where !Task.isCancelled || atTip {
+                    // Told to stop: what is on its way still lands.
+                    for channel in channels { channel.finish() }
+                } catch {
+                    for channel in channels { channel.fail(error) }
+                    throw error
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private static func weigh(_ transit: Transit) -> Int {
+        if case .batch(let batch) = transit { return batch.byteCount }
+        return 1
+    }
+
+    private func followForever(from position: Position?, until: UInt64?, into egress: any Egress) async throws {
+        var position = position
+        var pause = Duration.milliseconds(500)
+        while true {
+            let before = progress.snapshot.emitted
+            do {
+                try await oracle.live(from: position, start: definition.start, until: until, into: egress)
+                return
+            } catch let error as SluiceError where error.class == .retry || error.class == .endpoint {
+                let reached = progress.snapshot.emitted
+                if reached != before { pause = .milliseconds(500) }
+                position = reached ?? position
+                log.error("the upstream fails; trying again", ["pipeline": definition.name, "error": error.description, "in": "\(pause)"])
+                progress.update { $0.trouble = error.description }
+                try await time.sleep(pause)
+                pause = min(pause * 2, .seconds(30))
+                progress.update { $0.trouble = nil }
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+import SluiceCore
+
+/// Takes what comes along one edge into one sink, and tells how far it is durable.
+struct SinkLoop: Sendable {
+    let sink: OpenedSink
+    let channel: BoundedChannel<Transit>
+    let progress: PipelineProgress
+    /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
+    let flushesWhenIdle: Bool
+
+    func run() async throws {
+        while true {
+            let next: Transit?
+            if let ready = channel.receiveNow() {
+                next = ready
+            } else {
+                if flushesWhenIdle { note(try await sink.stream.flush()) }
+                next = try await channel.receive()
+            }
+            guard let next else { return note(try await sink.stream.flush()) }
+            try await take(next)
+        }
+    }
+
+    private func take(_ transit: Transit) async throws {
+        switch transit {
+        case .batch(let batch):
+            let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
+            for batch in ready { note(try await sink.stream.write(batch)) }
+        case .finalized(let number):
+            guard sink.holdsBack else { return }
+            for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.stream.write(batch)) }
+        case .rollback(let position):
+            if sink.holdsBack, sink.held.withLock({ $0.rollback(to: position) }) { return }
+            try await sink.stream.rollback(to: position)
+            progress.update { $0.durable[sink.name] = position }
+        }
+    }
+
+    private func note(_ position: Position?) {
+        guard let position else { return }
+        progress.update { $0.durable[sink.name] = position }
+    }
+}
