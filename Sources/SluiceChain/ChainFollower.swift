@@ -146,14 +146,15 @@ public struct ChainFollower: Sendable {
 
     private mutating func noted(_ latest: Mark, finalized: Mark?) -> [Action] {
         self.latest = latest.number
-        tag = finalized
+        // Judged now: a tag ahead of the head does not become true when the head gets there.
+        tag = finalized.flatMap { $0.number <= latest.number ? $0 : nil }
         guard case .following = state else { return [] }
         if let hash = latest.hash, let ours = known(latest.number), ours.hash != hash, !isFinal(latest.number) {
             return ask(BlockRef(number: latest.number, hash: hash))
         }
         // Our own block under the tag: proof enough for all below it. A tag without that waits for the next accepted block.
-        if let finalized, finalized.number <= latest.number, let hash = finalized.hash, known(finalized.number)?.hash == hash {
-            return raise(to: finalized.number)
+        if let tag, let hash = tag.hash, known(tag.number)?.hash == hash {
+            return raise(to: tag.number)
         }
         return []
     }
@@ -201,7 +202,7 @@ public struct ChainFollower: Sendable {
         }
         let below = BlockRef(number: theirs.number - 1, hash: parent)
         // Below our first block there is nothing of ours to compare.
-        if let start, below.number < start { return cut(to: below) }
+        if let start, theirs.number <= start { return cut(to: theirs.number == start ? below : theirs) }
         if let ours = known(below.number) {
             if ours == below { return cut(to: ours) }
             if isFinal(below.number) {
@@ -253,7 +254,7 @@ public struct ChainFollower: Sendable {
     private func finalTarget(accepting number: UInt64) -> UInt64? {
         let latest = max(latest ?? 0, number)
         func behind(_ depth: UInt64) -> UInt64? { latest >= depth ? latest - depth : nil }
-        guard let tag, tag.number <= latest else { return behind(finalityDepth).map { min($0, number) } }
+        guard let tag else { return behind(finalityDepth).map { min($0, number) } }
         let twice = finalityDepth.multipliedReportingOverflow(by: 2)
         let stalled = behind(twice.overflow ? .max : twice.partialValue)
         // A tag that contradicts the chain we are on proves nothing about it.

@@ -223,6 +223,26 @@ func madeHash(_ number: UInt64, _ branch: UInt8 = 0) -> Hash32 {
         #expect(follower.on(block(111)) == [.accept(ref(111))])
     }
 
+    @Test("a tag ahead of the head does not become true when the head gets there")
+    func lyingTag() {
+        var follower = follower(100...110)
+        _ = follower.on(.head(latest: Mark(number: 110), finalized: Mark(number: 112)))
+        for number in 111...113 as ClosedRange<UInt64> {
+            #expect(follower.on(block(number)) == [.accept(ref(number)), .finalized(number - 10)])
+        }
+    }
+
+    @Test("a head below the start replaces the block before it")
+    func belowStart() {
+        var follower = follower(100...101)
+        _ = follower.on(block(102, 1))
+        _ = follower.on(header(101, 1))
+        _ = follower.on(header(100, 1))
+        _ = follower.on(.head(latest: Mark(number: 99, hash: madeHash(99, 2)), finalized: nil))
+        #expect(follower.on(header(99, 2)) == [.rollback(to: ref(99, 2))])
+        #expect(follower.next == 100)
+    }
+
     @Test("what was followed before a long sleep is not final because time went by")
     func sleep() {
         var follower = follower(100...110)
