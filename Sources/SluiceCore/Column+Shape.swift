@@ -65,11 +65,51 @@ extension Column {
         offsets.map { Int($0.bytes.loadUnaligned(fromByteOffset: count * 4, as: Int32.self)) } ?? 0
     }
 
+    /// The rows of a range, copied.
+    public func slice(_ range: Range<Int>) -> Column {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "a slice outside of the column")
+        if range == 0..<count { return self }
+        var nulls = 0
+        var validity: Buffer?
+        if self.validity != nil {
+            validity = Buffer(count: (range.count + 7) / 8) { target in
+                target.initializeMemory(as: UInt8.self, repeating: 0)
+                for row in range {
+                    if isNull(row) { nulls += 1 } else { target[(row - range.lowerBound) >> 3] |= 1 << UInt8((row - range.lowerBound) & 7) }
+                }
+            }
+        }
+        if let width = type.width {
+            let bytes = UnsafeRawBufferPointer(rebasing: values.bytes[range.lowerBound * width..<range.upperBound * width])
+            return Column(
+                type: type, count: range.count, nullCount: nulls, values: Buffer(copying: bytes), offsets: nil, validity: validity)
+        }
+        let ends = (offsets?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0)).assumingMemoryBound(to: Int32.self)
+        let base = ends[range.lowerBound]
+        let bytes = UnsafeRawBufferPointer(rebasing: values.bytes[Int(base)..<Int(ends[range.upperBound])])
+        let shifted = Buffer(count: (range.count + 1) * 4) { target in
+            let out = target.bindMemory(to: Int32.self)
+            for index in 0...range.count { out[index] = ends[range.lowerBound + index] - base }
+        }
+        return Column(type: type, count: range.count, nullCount: nulls, values: Buffer(copying: bytes), offsets: shifted, validity: validity)
+    }
+
     /// The given rows, in the given order.
-    public func rows(_ rows: some Collection<Int>) -> Column {
-        var builder = ColumnBuilder(type, capacity: rows.count)
-        for row in rows { builder.append(row, of: self) }
-        return builder.finish()
+    public func rows(_ rows: [Int]) -> Column {
+        guard let width = type.width, nullCount == 0 else {
+            var builder = ColumnBuilder(type, capacity: rows.count)
+            for row in rows { builder.append(row, of: self) }
+            return builder.finish()
+        }
+        let gathered = Buffer(count: rows.count * width) { target in
+            guard let to = target.baseAddress, let from = values.bytes.baseAddress else { return }
+            var at = 0
+            for row in rows {
+                (to + at).copyMemory(from: from + row * width, byteCount: width)
+                at += width
+            }
+        }
+        return Column(type: type, count: rows.count, nullCount: 0, values: gathered, offsets: nil, validity: nil)
     }
 }
 
@@ -81,9 +121,9 @@ extension Table {
         return Table(schema: parts[0].schema, columns: columns, rowCount: parts.reduce(0) { $0 + $1.rowCount })
     }
 
-    /// The given rows, in the given order.
-    public func rows(_ rows: some Collection<Int>) -> Table {
-        Table(schema: schema, columns: columns.map { $0.rows(rows) }, rowCount: rows.count)
+    /// The rows of a range.
+    public func slice(_ range: Range<Int>) -> Table {
+        Table(schema: schema, columns: columns.map { $0.slice(range) }, rowCount: range.count)
     }
 }
 
@@ -98,7 +138,7 @@ extension Table {
         guard let field = schema.blockNumberField, let column = column(field) else { return self }
         var kept = 0
         while kept < rowCount, column.load(kept, as: Int64.self) <= Int64(clamping: number) { kept += 1 }
-        return kept == rowCount ? self : rows(0..<kept)
+        return slice(0..<kept)
     }
 }
 

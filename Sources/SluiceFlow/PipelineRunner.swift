@@ -1,5 +1,6 @@
 public import SluiceCore
 public import SluiceTelemetry
+import Synchronization
 
 extension SluiceError.Code {
     /// A range asks for blocks that are not there yet.
@@ -109,7 +110,7 @@ public struct PipelineRunner: Sendable {
             if settling, let last = try await stream.coverage().last?.last {
                 let settled = try await oracle.settle(last)
                 if settled != last {
-                    log.info("undoing blocks that were orphaned while stopped", ["sink": name, "from": "\(last.number)", "to": "\(settled.number)"])
+                    log.info("undoing blocks that were orphaned while stopped", ["sink": "\(name)", "from": "\(last.number)", "to": "\(settled.number)"])
                     try await stream.rollback(to: settled)
                     progress.note(.reorganisation(depth: Int(last.number - settled.number)))
                 }
@@ -136,7 +137,7 @@ public struct PipelineRunner: Sendable {
             for segment in sink.held.withLock({ $0.segments }) {
                 log.warning(
                     "blocks are not final yet and were held back",
-                    ["sink": sink.name, "first": "\(segment.first)", "last": "\(segment.last.number)"])
+                    ["sink": "\(sink.name)", "first": "\(segment.first)", "last": "\(segment.last.number)"])
             }
         }
     }
@@ -209,7 +210,7 @@ public struct PipelineRunner: Sendable {
                 let reached = progress.snapshot.emitted
                 if reached != before { pause = .milliseconds(500) }
                 position = reached ?? position
-                log.error("the upstream fails; trying again", ["pipeline": definition.name, "error": error.description, "in": "\(pause)"])
+                log.error("the upstream fails; trying again", ["pipeline": "\(definition.name)", "error": "\(error.description)", "in": "\(pause)"])
                 progress.update { $0.trouble = error.description }
                 try await time.sleep(pause)
                 pause = min(pause * 2, .seconds(30))

@@ -1,4 +1,5 @@
 import SluiceCore
+import Synchronization
 
 /// Takes what comes along one edge into one sink, and tells how far it is durable.
 struct SinkLoop: Sendable {

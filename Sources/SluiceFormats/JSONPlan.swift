@@ -39,6 +39,8 @@ public final class JSONPlan: @unchecked Sendable {
     /// The columns that come out, in order.
     public let columns: [(name: String, type: LogicalType)]
     let keys: [JSONKey]
+    /// The column that takes the parent's row number.
+    let parentColumn: Int?
     let plan: UnsafeMutablePointer<csj_plan>
     let rowsHint = Atomic<Int>(16)
 
@@ -94,6 +96,7 @@ public final class JSONPlan: @unchecked Sendable {
         let parentColumn = parent.map { add($0, .uint64) } ?? -1
         let extraColumn = extra.map { add($0, .json) } ?? -1
         self.columns = columns
+        self.parentColumn = parent == nil ? nil : Int(parentColumn)
         plan = .allocate(capacity: 1)
         plan.initialize(
             to: csj_plan(fields: fields, field_count: Int32(keys.count), parent_column: parentColumn, extra_column: extraColumn))

@@ -1,4 +1,3 @@
-public import SluiceCore
 public import SluiceNet
 
 /// A network that speaks Ethereum JSON-RPC: where it is, how it behaves, and what it may cost.

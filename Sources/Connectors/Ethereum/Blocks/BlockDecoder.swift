@@ -27,6 +27,9 @@ public struct BlockDecoder: Sendable {
         try reader.read(body, firstID: firstID, calls: calls)
     }
 
+    /// Checks a block. Throws `inconsistent_block` (class `endpoint`).
+    func verify(_ set: BlockSet, number: UInt64) throws(SluiceError) { try check.verify(set, number: number) }
+
     /// Checks a block and makes its tables. Throws `inconsistent_block` (class `endpoint`).
     func decode(_ set: BlockSet, number: UInt64) throws(SluiceError) -> DecodedBlock {
         try check.verify(set, number: number)

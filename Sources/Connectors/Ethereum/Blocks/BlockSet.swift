@@ -17,6 +17,19 @@ struct BlockSet: Sendable {
     /// Bytes of JSON that it came from.
     let byteCount: Int
 
+    init(
+        header: JSONTable, withdrawals: JSONTable, transactions: JSONTable? = nil, receipts: JSONTable? = nil, logs: JSONTable? = nil,
+        logsAreComplete: Bool = false, byteCount: Int
+    ) {
+        self.header = header
+        self.withdrawals = withdrawals
+        self.transactions = transactions
+        self.receipts = receipts
+        self.logs = logs
+        self.logsAreComplete = logsAreComplete
+        self.byteCount = byteCount
+    }
+
     var number: UInt64 { UInt64(clamping: header.column("number").load(0, as: Int64.self)) }
     var hash: Hash32 { header.column("hash").load(0, as: Hash32.self) }
     var parentHash: Hash32 { header.column("parent_hash").load(0, as: Hash32.self) }

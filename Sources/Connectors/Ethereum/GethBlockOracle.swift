@@ -1,0 +1,216 @@
+public import SluiceCore
+import SluiceChain
+import SluiceFormats
+public import SluiceNet
+public import SluiceTelemetry
+
+/// Reads blocks of one network over Ethereum JSON-RPC: a bounded range, or everything from a position on, following
+/// reorganisations. It fetches what the registers downstream need, and nothing else.
+public struct GethBlockOracle: Oracle {
+    /// Blocks of one batch while catching up. Batches end where the next block's number is a multiple of it, whoever asks.
+    static let blocksPerBatch: UInt64 = 32
+
+    let network: EthereumNetwork
+    let fetcher: BlockFetcher
+    let recent: any RecentBlocks
+    let time: TimeSource
+    let log: Log
+    let observe: @Sendable (OracleEvent) -> Void
+    private let check: EndpointCheck
+    private let reader: RangeReader
+
+    /// - Parameters:
+    ///   - needs: what the registers downstream ask for.
+    ///   - recent: remembers blocks that may still be orphaned.
+    ///   - observe: told about heads, reorganisations and bytes.
+    public init(
+        network: EthereumNetwork, needs: [Need], http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom, log: Log,
+        observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
+    ) {
+        self.network = network
+        self.recent = recent
+        self.time = time
+        self.log = log
+        self.observe = observe
+        let pool = EndpointPool(network.endpoints, policy: network.retry, log: log, time: time, random: random)
+        let decoder = BlockDecoder(
+            chainID: network.chainID, plan: FetchPlan(needs: needs), verifiesHeaderHash: network.verifiesHeaderHash)
+        let client = RPCClient(network: network, http: http, pool: pool, decoder: decoder, observe: observe)
+        fetcher = BlockFetcher(client: client)
+        check = EndpointCheck(client: client, time: time, log: log)
+        reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget)
+    }
+
+    /// What the endpoints are like now, for status pages.
+    public var endpoints: [EndpointSnapshot] { fetcher.client.pool.snapshots }
+
+    public func head() async throws -> ChainHead {
+        try await check.run()
+        return try await poll().head
+    }
+
+    public func settle(_ position: Position) async throws -> Position {
+        try await check.run()
+        guard let link = try await fetcher.header(number: position.number, hash: nil), link.ref != position else { return position }
+        var follower = ChainFollower(
+            position: position, finalityDepth: network.finalityDepth, knownTail: try await recent.ancestors(of: position))
+        var settled = position
+        try await act(on: follower.on(.block(link.ref, parentHash: link.parentHash)), follower: &follower) { settled = $0 }
+        return settled
+    }
+
+    public func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
+        try await check.run()
+        let tip = try await poll()
+        observe(.head(tip.head))
+        let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
+        var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
+        try await egress.send(.finalized(tip.head.finalized))
+        var failures = 0
+        while let next = follower.next, next <= range.upperBound {
+            if try await advance(&follower, through: range.upperBound, tip: tip, cutsAtTip: false, into: egress) {
+                failures = 0
+                continue
+            }
+            failures += 1
+            guard failures < network.retry.attempts else {
+                throw SluiceError(
+                    .blockMissing, .retry, "reading \(network.name): block \(next) does not follow what came before it, at any endpoint",
+                    mend: "try again later, or with another endpoint")
+            }
+            try await time.sleep(.milliseconds(100 * failures))
+        }
+    }
+
+    public func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws {
+        try await check.run()
+        var tip = try await poll()
+        var follower = ChainFollower(
+            position: position, start: position == nil ? start ?? tip.head.latest : start, finalityDepth: network.finalityDepth,
+            knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
+        while true {
+            observe(.head(tip.head))
+            try await tell(follower.on(tip.event), follower: &follower, into: egress)
+            let last = min(until ?? .max, tip.head.latest)
+            while let next = follower.next, next <= last {
+                if try await !advance(&follower, through: last, tip: tip, cutsAtTip: true, into: egress) { break }
+            }
+            if let until, let head = follower.head, head.number >= until { return }
+            try await time.sleep(network.pollInterval)
+            await check.runSometimes()
+            tip = try await poll()
+        }
+    }
+
+    // MARK: - The head
+
+    /// Where the network stands.
+    struct Tip: Sendable {
+        let head: ChainHead
+        let event: ChainFollower.Event
+    }
+
+    private func poll() async throws -> Tip {
+        try await fetcher.client.call([.header("latest"), .header("finalized")]) { reply in
+            guard case .tables(let tables) = reply.answers[0] else {
+                throw SluiceError(.blockMissing, .endpoint, "eth_getBlockByNumber: the endpoint knows no latest block")
+            }
+            let latest = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
+            try self.fetcher.client.decoder.verify(latest, number: latest.number)
+            self.fetcher.client.pool.note(height: latest.number, for: reply.endpoint)
+            // Not every network has the tag; the depth serves then.
+            var finalized: BlockRef?
+            if case .tables(let tables) = reply.answers[1] {
+                let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
+                if set.number <= latest.number { finalized = set.ref }
+            }
+            let floor = latest.number - min(latest.number, network.finalityDepth)
+            return Tip(
+                head: ChainHead(latest: latest.number, finalized: finalized?.number ?? floor),
+                event: .head(
+                    latest: .init(number: latest.number, hash: latest.hash), finalized: finalized.map { .init(number: $0.number, hash: $0.hash) }))
+        }
+    }
+
+    // MARK: - Following
+
+    /// Reads from the follower's next block through `last` and sends what it accepts. Returns false when it got nowhere: the
+    /// upstream does not have the blocks yet, or contradicts itself.
+    private func advance(
+        _ follower: inout ChainFollower, through last: UInt64, tip: Tip, cutsAtTip: Bool, into egress: any Egress
+    ) async throws -> Bool {
+        guard let first = follower.next, first <= last else { return true }
+        let before = follower.head
+        var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, finalityDepth: network.finalityDepth)
+        if first == last {
+            for block in try await fetcher.fetch(first...last, atTip: cutsAtTip) { _ = try await offer(block, &state, into: egress) }
+        } else {
+            try await reader.read(first...last) { try await offer($0, &state, into: egress) }
+        }
+        try await state.flush(into: egress, remembering: recent)
+        follower = state.follower
+        return follower.head != before
+    }
+
+    /// Offers one block; returns false when the blocks behind it are of no use: a reorganisation was undone, or the block is not believed.
+    private func offer(_ block: DecodedBlock, _ state: inout Advance, into egress: any Egress) async throws -> Bool {
+        var accepted = false
+        var actions = state.follower.on(.block(block.ref, parentHash: block.parentHash))[...]
+        while let action = actions.popFirst() {
+            switch action {
+            case .accept:
+                accepted = true
+                try await state.accept(block, into: egress, remembering: recent)
+            case .finalized(let number): state.finalize(through: number)
+            case .ignore(let ref, let reason):
+                log.debug("block ignored", ["block": "\(ref.number)", "reason": "\(reason.rawValue)"])
+            case .rollback, .fetchHeader, .halt:
+                try await state.flush(into: egress, remembering: recent)
+                try await tell([action], follower: &state.follower, into: egress)
+            }
+        }
+        return accepted
+    }
+
+    /// Does what the follower says outside of a run of blocks, and sends what of it concerns the rows.
+    private func tell(_ actions: [ChainFollower.Action], follower: inout ChainFollower, into egress: any Egress) async throws {
+        let before = follower.head?.number
+        for action in actions {
+            if case .finalized(let number) = action {
+                try await egress.send(.finalized(number))
+                try await recent.forget(below: number)
+            }
+        }
+        var target: Position?
+        try await act(on: actions, follower: &follower) { target = $0 }
+        guard let target else { return }
+        let depth = Int((before ?? target.number) - min(before ?? target.number, target.number))
+        log.info("reorganisation", ["network": "\(network.name)", "depth": "\(depth)", "to": "\(target.number)"])
+        observe(.reorganisation(depth: depth))
+        try await egress.send(.rollback(to: target))
+    }
+
+    /// Fetches the headers that the follower asks for until it knows where to go on.
+    private func act(
+        on actions: [ChainFollower.Action], follower: inout ChainFollower, rollback: (Position) async throws -> Void
+    ) async throws {
+        var actions = actions[...]
+        while let action = actions.popFirst() {
+            switch action {
+            case .fetchHeader(let number, let hash):
+                let link = try await fetcher.header(number: number, hash: hash)
+                actions += follower.on(link.map { .header($0.ref, parentHash: $0.parentHash) } ?? .headerUnavailable(number: number))
+            case .rollback(let position): try await rollback(position)
+            case .halt(let reorg): throw reorg.error
+            case .accept, .finalized, .ignore: break
+            }
+        }
+    }
+}
+
+extension Optional {
+    fileprivate func mapAsync<T>(_ transform: (Wrapped) async throws -> T) async rethrows -> T? {
+        guard let self else { return nil }
+        return try await transform(self)
+    }
+}
