@@ -47,7 +47,8 @@ public enum BloomCheck {
         precondition(receiptOfLog.type == .uint64 && receiptOfLog.count >= logs.rows.upperBound, "not a column of indexes")
         if let short = wrongSize(headerBloom, block: block) { return short }
 
-        return withUnsafeTemporaryAllocation(byteCount: Bloom.byteCount * (receipts.count + 1), alignment: 64) { memory -> ConsistencyViolation? in
+        let size = Bloom.byteCount * (receipts.count + 1)
+        return withUnsafeTemporaryAllocation(byteCount: size, alignment: 64) { memory -> ConsistencyViolation? in
             let all = UnsafeMutableRawBufferPointer(rebasing: memory[..<Bloom.byteCount])
             let computed = UnsafeMutableRawBufferPointer(rebasing: memory[Bloom.byteCount...])
             let indexes = UnsafeRawBufferPointer(rebasing: receiptOfLog.values.bytes[(8 * logs.rows.lowerBound)...])

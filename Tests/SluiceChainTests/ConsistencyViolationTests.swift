@@ -11,7 +11,8 @@ import Testing
     @Test("long values are shortened around the first difference, and kept whole")
     func long() {
         let zeros = String(repeating: "0", count: 300)
-        let violation = ConsistencyViolation(field: "logs_bloom", expected: zeros + "1" + zeros, found: zeros + "2" + zeros, place: "block 9")
+        let violation = ConsistencyViolation(
+            field: "logs_bloom", expected: zeros + "1" + zeros, found: zeros + "2" + zeros, place: "block 9")
         #expect(violation.description.utf8.count < 300)
         #expect(violation.description.contains("000000002000"))
         #expect(violation.description.contains("000000001000"))
