@@ -42,16 +42,21 @@ public enum ConfigDocs {
             if range.upperBound != .max { members.append(("maximum", .number("\(range.upperBound)"))) }
             return orOutside(members)
         case .float(let range):
-            return orOutside([("type", .string("number")), ("minimum", .number("\(range.lowerBound)")), ("maximum", .number("\(range.upperBound)"))])
+            return orOutside([
+                ("type", .string("number")), ("minimum", .number("\(range.lowerBound)")), ("maximum", .number("\(range.upperBound)")),
+            ])
         case .bool: return orOutside([("type", .string("boolean"))])
         case .choice(let words): return orOutside([("enum", .array(words.map { .string($0) }))])
         case .list(let element, let count):
-            var members: [(String, JSONText)] = [("type", .string("array")), ("items", schema(element)), ("minItems", .number("\(count.lowerBound)"))]
+            var members: [(String, JSONText)] = [
+                ("type", .string("array")), ("items", schema(element)), ("minItems", .number("\(count.lowerBound)")),
+            ]
             if count.upperBound != .max { members.append(("maxItems", .number("\(count.upperBound)"))) }
             return .object(members)
         case .map(let value, let keys):
             return .object([
-                ("type", .string("object")), ("propertyNames", .object([("pattern", .string(keys.pattern))])), ("additionalProperties", schema(value)),
+                ("type", .string("object")), ("propertyNames", .object([("pattern", .string(keys.pattern))])),
+                ("additionalProperties", schema(value)),
             ])
         case .object(let spec): return schema(spec, tag: nil)
         case .tagged(let specs):
@@ -95,7 +100,9 @@ public enum ConfigDocs {
         switch type {
         case .object(let spec): section(spec, title: "`\(path)`", path: path, into: &out)
         case .tagged(let specs):
-            for (tag, spec) in specs.sorted(by: { $0.key < $1.key }) { section(spec, title: "`\(path)`, `type: \(tag)`", path: path, into: &out) }
+            for (tag, spec) in specs.sorted(by: { $0.key < $1.key }) {
+                section(spec, title: "`\(path)`, `type: \(tag)`", path: path, into: &out)
+            }
         case .list(let element, _): nested(element, path: "\(path)[]", into: &out)
         case .map(let value, _): nested(value, path: "\(path).<name>", into: &out)
         case .oneOf(let types): for type in types { nested(type, path: path, into: &out) }
@@ -103,7 +110,9 @@ public enum ConfigDocs {
         }
     }
 
-    private static func cell(_ text: String) -> String { text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
+    private static func cell(_ text: String) -> String {
+        text.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
+    }
 
     // MARK: Sample
 
@@ -133,7 +142,7 @@ public enum ConfigDocs {
             default:
                 let value = field.example ?? field.defaultText ?? ""
                 // Only what is needed is live: an example of an optional field must not take effect by being shown.
-                lines.append("\(indent)\(field.sampled ? "" : "# ")\(field.name): \(value)")
+                lines.append("\(indent)\(field.sampled ? "" : "# ")\(field.name):" + (value.isEmpty ? "" : " \(value)"))
             }
         }
     }

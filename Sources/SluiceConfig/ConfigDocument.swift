@@ -41,7 +41,8 @@ extension ConfigError {
     /// A problem of the file as a whole.
     static func whole(_ file: String, _ message: String, _ suggestion: String?) -> ConfigError {
         ConfigError([
-            ConfigProblem(file: file, mark: SourceMark(line: 1, column: 1), path: "", message: message, suggestion: suggestion, excerpt: nil)
+            ConfigProblem(
+                file: file, mark: SourceMark(line: 1, column: 1), path: "", message: message, suggestion: suggestion, excerpt: nil)
         ])
     }
 }

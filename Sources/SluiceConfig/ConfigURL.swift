@@ -18,7 +18,9 @@ public struct ConfigURL: Hashable, Sendable, CustomStringConvertible, CustomDebu
 
     init(_ text: String, schemes: [String]) throws(Fault) {
         // Anything but printable ASCII belongs percent-encoded; letting it through would differ between programs.
-        guard text.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != 0x22 && $0 != 0x5C }), let split = text.firstRange(of: "://") else { throw .shape }
+        guard text.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != 0x22 && $0 != 0x5C }), let split = text.firstRange(of: "://") else {
+            throw .shape
+        }
         let scheme = text[..<split.lowerBound].lowercased()
         guard schemes.contains(scheme) else { throw .scheme(scheme) }
         let rest = text[split.upperBound...]

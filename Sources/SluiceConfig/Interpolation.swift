@@ -84,12 +84,16 @@ struct Interpolation {
             fallback = body[range.upperBound...]
         }
         guard let first = name.utf8.first, Self.letter(first), name.utf8.allSatisfy({ Self.letter($0) || (48...57).contains($0) }) else {
-            return .failure(Unset(message: "\"${\(name)}\" does not name a variable", suggestion: "write ${NAME}, ${NAME:-default}, ${file:/path}, or $$ for a dollar sign"))
+            return .failure(
+                Unset(
+                    message: "\"${\(name)}\" does not name a variable",
+                    suggestion: "write ${NAME}, ${NAME:-default}, ${file:/path}, or $$ for a dollar sign"))
         }
         let value = environment.variable(String(name))
         if let fallback, value ?? "" == "" { return .success(String(fallback)) }
         guard let value else {
-            return .failure(Unset(message: "the environment variable \(name) is not set", suggestion: "set it, or give a default: ${\(name):-value}"))
+            return .failure(
+                Unset(message: "the environment variable \(name) is not set", suggestion: "set it, or give a default: ${\(name):-value}"))
         }
         return .success(value)
     }

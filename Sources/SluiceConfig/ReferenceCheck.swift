@@ -13,7 +13,9 @@ struct ReferenceCheck {
         for entry in root.value("networks")?.map ?? [] { check.network(entry, &decoder) }
         check.sinkPaths(root, &decoder)
         for entry in root.value("pipelines")?.map ?? [] { check.pipeline(entry, tree, &decoder) }
-        for (name, count) in [("networks", check.networks.count), ("sinks", check.sinks.count), ("pipelines", tree["pipelines"]?.entries?.count ?? 0)] {
+        for (name, count) in [
+            ("networks", check.networks.count), ("sinks", check.sinks.count), ("pipelines", tree["pipelines"]?.entries?.count ?? 0),
+        ] {
             guard count == 0, let node = tree[name], node.entries != nil else { continue }
             decoder.report(node.mark, name, "there must be at least one")
         }
@@ -72,7 +74,9 @@ struct ReferenceCheck {
         if both, let key = written?.entries?.first(where: { $0.key == "registers" }) {
             decoder.report(key.keyMark, "\(path).registers", "there is \"register\" already", "keep one of the two")
         } else if written?["register"] == nil, written?["registers"] == nil {
-            decoder.report(entry.value.mark, path, "missing \"register\" (or \"registers\")", "for example register: \(catalog.registers.first ?? "blocks")")
+            decoder.report(
+                entry.value.mark, path, "missing \"register\" (or \"registers\")",
+                "for example register: \(catalog.registers.first ?? "blocks")")
         }
         var registers: [ConfigValue] = []
         if let one = object.value("register") {
@@ -123,7 +127,8 @@ struct ReferenceCheck {
                     let key = "\(chain) \(sink) \(table)"
                     guard let owner = writers.updateValue(entry.key, forKey: key), owner != entry.key else { continue }
                     decoder.report(
-                        register.mark, path, "the pipeline \"\(owner)\" writes the table \"\(table)\" of chain \(chain) into \"\(sink)\" already",
+                        register.mark, path,
+                        "the pipeline \"\(owner)\" writes the table \"\(table)\" of chain \(chain) into \"\(sink)\" already",
                         "use another sink, or ask for both registers in one pipeline")
                 }
             }

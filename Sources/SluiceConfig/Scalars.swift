@@ -65,7 +65,8 @@ enum Scalars {
     private static func int(_ text: String, _ wanted: String) throws(Fault) -> Int? {
         let negative = text.hasPrefix("-")
         let digits = text.utf8.dropFirst(negative ? 1 : 0)
-        guard let first = digits.first, let last = digits.last, first != 95, last != 95, digits.allSatisfy({ (48...57).contains($0) || $0 == 95 })
+        guard let first = digits.first, let last = digits.last, first != 95, last != 95,
+            digits.allSatisfy({ (48...57).contains($0) || $0 == 95 })
         else { return nil }
         guard first != 48 || digits.count == 1 else { throw Fault(wanted, "remove the leading zero") }
         guard let value = Int(text.filter { $0 != "_" }) else { throw Fault("out of range: \(wanted)") }
@@ -73,7 +74,8 @@ enum Scalars {
     }
 
     private static func float(_ text: String) -> Double? {
-        guard let first = text.utf8.first, (48...57).contains(first) || first == 45, text.utf8.allSatisfy({ (43...57).contains($0) && $0 != 44 && $0 != 47 || $0 | 0x20 == 101 })
+        guard let first = text.utf8.first, (48...57).contains(first) || first == 45,
+            text.utf8.allSatisfy({ (43...57).contains($0) && $0 != 44 && $0 != 47 || $0 | 0x20 == 101 })
         else { return nil }
         guard let value = Double(text), value.isFinite else { return nil }
         return value
@@ -93,7 +95,8 @@ enum Scalars {
     static func duration(_ text: String, _ wanted: String) throws(Fault) -> Duration {
         guard let (number, unit) = measure(text) else { throw Fault(wanted) }
         guard !unit.isEmpty else { throw Fault("\(wanted): the unit is missing", "write \(number)s or \(number)ms") }
-        guard let scale = durationUnits.first(where: { $0.name == unit })?.milliseconds, let value = Double(number.filter { $0 != "_" }) else {
+        guard let scale = durationUnits.first(where: { $0.name == unit })?.milliseconds, let value = Double(number.filter { $0 != "_" })
+        else {
             throw Fault("\(wanted): unknown unit", "units are ms, s, m, h, d")
         }
         let milliseconds = (value * Double(scale)).rounded()
@@ -107,11 +110,15 @@ enum Scalars {
     ]
 
     static func bytes(_ text: String, _ wanted: String) throws(Fault) -> Int {
-        guard let (number, unit) = measure(text), !number.contains(".") else { throw Fault(wanted, "write a whole number, for example 64MiB") }
+        guard let (number, unit) = measure(text), !number.contains(".") else {
+            throw Fault(wanted, "write a whole number, for example 64MiB")
+        }
         guard !unit.isEmpty else { throw Fault("\(wanted): the unit is missing", "write \(number)B, \(number)KiB or \(number)MiB") }
         guard let scale = byteUnits.first(where: { $0.name == unit })?.count else {
             let right = byteUnits.first { $0.name.lowercased() == unit.lowercased() }?.name
-            throw Fault("\(wanted): unknown unit", right.map { "did you mean \(number)\($0)?" } ?? "units are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB")
+            throw Fault(
+                "\(wanted): unknown unit", right.map { "did you mean \(number)\($0)?" } ?? "units are B, KiB, MiB, GiB, TiB, KB, MB, GB, TB"
+            )
         }
         guard let value = Int(number.filter { $0 != "_" }) else { throw Fault("out of range: \(wanted)") }
         let (product, overflow) = value.multipliedReportingOverflow(by: scale)

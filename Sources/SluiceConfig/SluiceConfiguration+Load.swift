@@ -18,7 +18,8 @@ extension SluiceConfiguration {
     public static func load(
         text: String, file: String, catalog: ConfigCatalog, environment: ConfigEnvironment = .live
     ) throws(ConfigError) -> SluiceConfiguration {
-        let document = try ConfigDocument.decode(text: text, file: file, spec: spec(catalog), environment: environment) { root, tree, decoder in
+        let document = try ConfigDocument.decode(text: text, file: file, spec: spec(catalog), environment: environment) {
+            root, tree, decoder in
             ReferenceCheck.run(root, tree, catalog, &decoder)
         }
         return SluiceConfiguration(document)

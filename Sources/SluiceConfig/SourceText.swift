@@ -81,7 +81,10 @@ struct SourceText: Sendable {
         guard lines.indices.contains(line - 1) else { return nil }
         let scalars = lines[line - 1]
         guard let start = scalars.firstIndex(where: { $0 != " " && $0 != "\t" && $0 != "-" }) else { return nil }
-        guard let end = scalars[start...].firstIndex(where: { !($0 == "_" || $0 == "-" || $0.properties.isAlphabetic || ("0"..."9").contains($0)) }),
+        guard
+            let end = scalars[start...].firstIndex(where: {
+                !($0 == "_" || $0 == "-" || $0.properties.isAlphabetic || ("0"..."9").contains($0))
+            }),
             scalars[end] == ":", end + 1 == scalars.count || scalars[end + 1] == " "
         else { return nil }
         return SourceSpan(start: SourceMark(line: line, column: start + 1), end: SourceMark(line: line, column: end + 1))

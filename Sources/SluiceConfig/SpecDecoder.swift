@@ -41,7 +41,9 @@ struct SpecDecoder {
         let written = Set(entries.map(\.key))
         for field in spec.fields where !written.contains(field.name) {
             if field.required {
-                report(node.mark, path, "missing \"\(field.name)\", which is required", field.example.map { "for example \(field.name): \($0)" })
+                report(
+                    node.mark, path, "missing \"\(field.name)\", which is required",
+                    field.example.map { "for example \(field.name): \($0)" })
             } else if let text = field.defaultText, let content = Self.defaultValue(text, of: field) {
                 values[field.name] = ConfigValue(content: content, mark: node.mark)
             }
@@ -103,14 +105,19 @@ struct SpecDecoder {
         }
     }
 
-    private mutating func list(_ node: YAMLNode, _ element: ValueType, _ count: ClosedRange<Int>, path: String, secret: Bool) -> ConfigValue? {
+    private mutating func list(_ node: YAMLNode, _ element: ValueType, _ count: ClosedRange<Int>, path: String, secret: Bool)
+        -> ConfigValue?
+    {
         guard case .sequence(let items) = node.content else {
-            let hint = node.isNothing || !element.isScalar ? nil : "write a list: [...]"
+            let hint = node.isNothing || node.entries != nil || !element.hasScalar ? nil : "write a list: [...]"
             refuse(node, path, "expected a list, found \(node.kind)", hint)
             return nil
         }
         if !count.contains(items.count) {
-            report(node.mark, path, items.isEmpty ? "the list must not be empty" : "expected \(count.lowerBound) to \(count.upperBound) values, found \(items.count)")
+            report(
+                node.mark, path,
+                items.isEmpty
+                    ? "the list must not be empty" : "expected \(count.lowerBound) to \(count.upperBound) values, found \(items.count)")
         }
         var values: [ConfigValue] = []
         for (index, item) in items.enumerated() {
@@ -145,11 +152,13 @@ struct SpecDecoder {
             let near = entries.first { Spelling.nearest(to: $0.key, in: ["type"]) != nil }
             entries.forEach { show(key: $0) }
             report(
-                near?.keyMark ?? node.mark, path, "missing \"type\", which is required", "one of " + specs.keys.sorted().joined(separator: ", "))
+                near?.keyMark ?? node.mark, path, "missing \"type\", which is required",
+                "one of " + specs.keys.sorted().joined(separator: ", "))
             return nil
         }
         show(key: entry)
-        guard let tag = scalar(entry.value, .choice(specs.keys.sorted()), path: join(path, "type"), secret: false)?.string, let spec = specs[tag]
+        guard let tag = scalar(entry.value, .choice(specs.keys.sorted()), path: join(path, "type"), secret: false)?.string,
+            let spec = specs[tag]
         else { return nil }
         return object(node, spec, path: path, tag: tag).map { ConfigValue(content: .object($0), mark: node.mark) }
     }
@@ -211,6 +220,11 @@ extension ValueType {
         case .oneOf(let types): types.contains { $0.isURL }
         default: false
         }
+    }
+
+    /// Whether a single scalar is one of the ways to write this type.
+    fileprivate var hasScalar: Bool {
+        if case .oneOf(let types) = self { types.contains { $0.hasScalar } } else { isScalar }
     }
 
     /// Whether a mapping or a list is what this type is written as.

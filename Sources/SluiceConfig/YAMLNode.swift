@@ -12,9 +12,9 @@ public struct SourceMark: Hashable, Sendable, Comparable {
 }
 
 /// A parsed YAML document: what was written and where, before any meaning is given to it.
-public struct YAMLNode: Sendable {
+struct YAMLNode: Sendable {
     /// How a scalar came to its text. Only plain ones can mean "nothing"; text from outside is never shown in messages.
-    public enum Origin: Hashable, Sendable {
+    enum Origin: Hashable, Sendable {
         case plain
         case quoted
         /// Text with `${...}` put in; `YAMLNode.raw` holds what was written.
@@ -23,18 +23,18 @@ public struct YAMLNode: Sendable {
         case unresolved
     }
 
-    public enum Content: Sendable {
+    enum Content: Sendable {
         case scalar(String, Origin)
         case sequence([YAMLNode])
         case mapping([YAMLEntry])
     }
 
-    public let content: Content
+    let content: Content
     /// The text of a scalar as written, before interpolation; empty for the others.
-    public let raw: String
-    public let mark: SourceMark
+    let raw: String
+    let mark: SourceMark
     /// The place behind the last character.
-    public let end: SourceMark
+    let end: SourceMark
 
     init(_ content: Content, raw: String = "", mark: SourceMark, end: SourceMark) {
         self.content = content
@@ -76,8 +76,8 @@ public struct YAMLNode: Sendable {
 }
 
 /// One `key: value` of a mapping.
-public struct YAMLEntry: Sendable {
-    public let key: String
-    public let keyMark: SourceMark
-    public let value: YAMLNode
+struct YAMLEntry: Sendable {
+    let key: String
+    let keyMark: SourceMark
+    let value: YAMLNode
 }

@@ -90,7 +90,8 @@ final class YAMLParser {
             }
             nodes += target.weight
             guard nodes <= Self.nodeLimit else {
-                throw Failure(mark: event.mark, message: "more than \(Self.nodeLimit) values; aliases that contain aliases grow without bound")
+                throw Failure(
+                    mark: event.mark, message: "more than \(Self.nodeLimit) values; aliases that contain aliases grow without bound")
             }
             return target.node
         case .documentStart, .streamEnd, .other:
@@ -141,7 +142,9 @@ final class YAMLParser {
         var out = merged
         var names = Set(merged.map(\.key))
         for source in sources {
-            guard let entries = source.entries else { throw Failure(mark: value.mark, message: "\"<<\" merges mappings, found \(source.kind)") }
+            guard let entries = source.entries else {
+                throw Failure(mark: value.mark, message: "\"<<\" merges mappings, found \(source.kind)")
+            }
             for entry in entries where names.insert(entry.key).inserted { out.append(entry) }
         }
         return out

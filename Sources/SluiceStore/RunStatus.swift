@@ -24,7 +24,8 @@ public struct RunStatus: Sendable, Hashable {
 
     public init(
         pipeline: String, chainID: UInt64, state: String, message: String? = nil, head: UInt64? = nil, finalized: UInt64? = nil,
-        position: UInt64? = nil, reorgs: UInt64 = 0, deepestReorg: UInt64 = 0, rows: [String: UInt64] = [:], started: Int64 = 0, updated: Int64 = 0
+        position: UInt64? = nil, reorgs: UInt64 = 0, deepestReorg: UInt64 = 0, rows: [String: UInt64] = [:], started: Int64 = 0,
+        updated: Int64 = 0
     ) {
         self.pipeline = pipeline
         self.chainID = chainID
@@ -43,10 +44,18 @@ public struct RunStatus: Sendable, Hashable {
 
 /// One entry of the store: how far a sink is for a pipeline.
 public struct PositionRecord: Sendable, Hashable {
-    public let stream: String
+    public let pipeline: String
     public let chainID: UInt64
     public let sink: String
     public let number: UInt64
     /// Microseconds since 1970.
     public let updated: Int64
+
+    public init(pipeline: String, chainID: UInt64, sink: String, number: UInt64, updated: Int64) {
+        self.pipeline = pipeline
+        self.chainID = chainID
+        self.sink = sink
+        self.number = number
+        self.updated = updated
+    }
 }

@@ -19,7 +19,8 @@ extension StateStore {
             ON CONFLICT DO UPDATE SET number = excluded.number, hash = excluded.hash, updated = excluded.updated
             """,
             [
-                .text(stream.pipeline), try Self.store(stream.chainID), .text(sink), try Self.store(position.number), .blob(position.hash.bytes),
+                .text(stream.pipeline), try Self.store(stream.chainID), .text(sink), try Self.store(position.number),
+                .blob(position.hash.bytes),
                 .int(now),
             ])
     }
@@ -34,10 +35,12 @@ extension StateStore {
     /// All positions, by pipeline, chain and sink.
     public func positions() throws -> [PositionRecord] {
         var out: [PositionRecord] = []
-        try reading().run("SELECT pipeline, chain_id, sink, number, updated FROM positions ORDER BY pipeline, chain_id, sink") { row throws(SluiceError) in
+        try reading().run("SELECT pipeline, chain_id, sink, number, updated FROM positions ORDER BY pipeline, chain_id, sink") {
+            row throws(SluiceError) in
             out.append(
                 PositionRecord(
-                    stream: row.text(0), chainID: UInt64(bitPattern: row.int(1)), sink: row.text(2), number: UInt64(bitPattern: row.int(3)),
+                    pipeline: row.text(0), chainID: UInt64(bitPattern: row.int(1)), sink: row.text(2),
+                    number: UInt64(bitPattern: row.int(3)),
                     updated: row.int(4)))
         }
         return out
@@ -67,7 +70,8 @@ extension StateStore {
                     key + [try Self.store(block.number), .blob(block.hash.bytes)])
             }
             if let finalized {
-                try database.run("DELETE FROM recent_blocks WHERE pipeline = ? AND chain_id = ? AND number < ?", key + [try Self.store(finalized)])
+                try database.run(
+                    "DELETE FROM recent_blocks WHERE pipeline = ? AND chain_id = ? AND number < ?", key + [try Self.store(finalized)])
             }
         }
     }
@@ -98,7 +102,8 @@ extension StateStore {
     static func store(_ number: UInt64) throws(SluiceError) -> SQLiteValue {
         guard let value = Int64(exactly: number) else {
             throw SluiceError(
-                SluiceError.Code("number_too_large"), .data, "the number \(number) is too large for a block or a chain", mend: "check what the endpoint answers")
+                SluiceError.Code("number_too_large"), .data, "the number \(number) is too large for a block or a chain",
+                mend: "check what the endpoint answers")
         }
         return .int(value)
     }

@@ -48,9 +48,11 @@ extension StateStore {
                 func optional(_ column: Int32) -> UInt64? { row.isNull(column) ? nil : UInt64(bitPattern: row.int(column)) }
                 out.append(
                     RunStatus(
-                        pipeline: row.text(0), chainID: UInt64(bitPattern: row.int(1)), state: row.text(2), message: row.isNull(3) ? nil : row.text(3),
+                        pipeline: row.text(0), chainID: UInt64(bitPattern: row.int(1)), state: row.text(2),
+                        message: row.isNull(3) ? nil : row.text(3),
                         head: optional(4), finalized: optional(5), position: optional(6), reorgs: UInt64(bitPattern: row.int(7)),
-                        deepestReorg: UInt64(bitPattern: row.int(8)), rows: rows[row.text(0)] ?? [:], started: row.int(9), updated: row.int(10)))
+                        deepestReorg: UInt64(bitPattern: row.int(8)), rows: rows[row.text(0)] ?? [:], started: row.int(9),
+                        updated: row.int(10)))
             }
             return out
         }

@@ -31,15 +31,19 @@ enum StoreError {
                 mend: "end the program that has it open, for example an sqlite3 shell in a transaction")
         case SQLITE_READONLY, SQLITE_PERM, SQLITE_AUTH:
             return SluiceError(
-                .storeUnavailable, .pause, "\(place): it is read-only (\(words))", mend: "make the file and its folder writable for this user")
+                .storeUnavailable, .pause, "\(place): it is read-only (\(words))",
+                mend: "make the file and its folder writable for this user")
         case SQLITE_CANTOPEN:
             return SluiceError(
-                .storeUnavailable, .pause, "\(place): it cannot be opened (\(words))", mend: "check that the folder exists and that this user may use it")
+                .storeUnavailable, .pause, "\(place): it cannot be opened (\(words))",
+                mend: "check that the folder exists and that this user may use it")
         case SQLITE_FULL:
-            return SluiceError(.storeUnavailable, .pause, "\(place): no space is left (\(words))", mend: "free some space on that disk; nothing is lost")
+            return SluiceError(
+                .storeUnavailable, .pause, "\(place): no space is left (\(words))", mend: "free some space on that disk; nothing is lost")
         case SQLITE_IOERR:
             return SluiceError(
-                .storeUnavailable, .pause, "\(place): the disk reports an error (\(words), \(code))", mend: "check the disk, then start again")
+                .storeUnavailable, .pause, "\(place): the disk reports an error (\(words), \(code))",
+                mend: "check the disk, then start again")
         case SQLITE_ERROR, SQLITE_SCHEMA, SQLITE_MISMATCH, SQLITE_CONSTRAINT, SQLITE_FORMAT:
             // Our own statements are right on our own schema: what fails is the schema in the file.
             return corrupt(path, words)

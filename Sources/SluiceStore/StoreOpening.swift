@@ -28,7 +28,8 @@ enum StoreOpening {
 
     static func reading(_ path: String) throws(SluiceError) -> SQLiteDatabase {
         guard let size = size(path) else {
-            throw SluiceError(.storeUnavailable, .pause, "there is no state file \(path)", mend: "start `sluice run` first, or name the right `state:`")
+            throw SluiceError(
+                .storeUnavailable, .pause, "there is no state file \(path)", mend: "start `sluice run` first, or name the right `state:`")
         }
         guard size > 0 else { throw StoreError.corrupt(path, "it is empty") }
         let database = try SQLiteDatabase(path, readOnly: true)

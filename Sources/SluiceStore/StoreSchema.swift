@@ -20,7 +20,10 @@ enum StoreSchema {
         TableShape(name: "recent_blocks", columns: ["pipeline", "chain_id", "number", "hash"]),
         TableShape(
             name: "run_status",
-            columns: ["pipeline", "chain_id", "state", "message", "head", "finalized", "position", "reorgs", "deepest_reorg", "started", "updated"]),
+            columns: [
+                "pipeline", "chain_id", "state", "message", "head", "finalized", "position", "reorgs", "deepest_reorg", "started",
+                "updated",
+            ]),
         TableShape(name: "run_rows", columns: ["pipeline", "table_name", "rows"]),
     ]
 
@@ -37,8 +40,8 @@ enum StoreSchema {
             PRIMARY KEY (pipeline, chain_id, number)) STRICT, WITHOUT ROWID
             """,
             """
-            CREATE TABLE run_status (pipeline TEXT PRIMARY KEY, chain_id INTEGER NOT NULL, state TEXT NOT NULL, message TEXT, head INTEGER, \
-            finalized INTEGER, position INTEGER, reorgs INTEGER NOT NULL, deepest_reorg INTEGER NOT NULL, started INTEGER NOT NULL, \
+            CREATE TABLE run_status (pipeline TEXT PRIMARY KEY, chain_id INTEGER NOT NULL, state TEXT NOT NULL, message TEXT, \
+            head INTEGER, finalized INTEGER, position INTEGER, reorgs INTEGER NOT NULL, deepest_reorg INTEGER NOT NULL, started INTEGER NOT NULL, \
             updated INTEGER NOT NULL) STRICT, WITHOUT ROWID
             """,
             """
@@ -80,7 +83,9 @@ enum StoreSchema {
         let application = try database.number("PRAGMA application_id")
         let found = try database.number("PRAGMA user_version")
         if fresh { return 0 }
-        guard application == applicationID else { throw StoreError.foreign(database.path, "an SQLite database, but not a state file of Sluice") }
+        guard application == applicationID else {
+            throw StoreError.foreign(database.path, "an SQLite database, but not a state file of Sluice")
+        }
         guard found <= version else { throw StoreError.tooNew(database.path, Int(found), known: version) }
         guard found > 0 else { throw StoreError.corrupt(database.path, "version \(found)") }
         return Int(found)
@@ -92,7 +97,9 @@ enum StoreSchema {
         guard check == "ok" else { throw StoreError.corrupt(database.path, check) }
         let reference = try SQLiteDatabase(":memory:", readOnly: false, create: true)
         try migrate(reference, fresh: true)
-        guard try shape(database) == shape(reference) else { throw StoreError.corrupt(database.path, "its tables are not as Sluice made them") }
+        guard try shape(database) == shape(reference) else {
+            throw StoreError.corrupt(database.path, "its tables are not as Sluice made them")
+        }
         for table in tables {
             var rows: Int64 = 0
             var sum: Int64 = 0

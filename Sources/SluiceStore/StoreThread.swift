@@ -12,13 +12,12 @@ final class StoreThread: SerialExecutor, @unchecked Sendable {
     }
 
     private final class Mailbox: @unchecked Sendable {
-        // SAFETY: `queue` and `stopped` are only touched between lock and unlock; `thread` is written once, by the thread itself,
-        // before it takes work, and compared only.
+        // SAFETY: what changes is only touched between lock and unlock.
         private let lock: UnsafeMutablePointer<pthread_mutex_t>
         private let filled: UnsafeMutablePointer<pthread_cond_t>
         private var queue: [Work] = []
         private var stopped = false
-        var thread = pthread_t()
+        private var thread = pthread_t()
 
         init() {
             lock = .allocate(capacity: 1)
@@ -32,6 +31,20 @@ final class StoreThread: SerialExecutor, @unchecked Sendable {
             pthread_cond_destroy(filled)
             lock.deallocate()
             filled.deallocate()
+        }
+
+        /// Notes that the caller is the thread that takes the work.
+        func adopt() {
+            pthread_mutex_lock(lock)
+            thread = pthread_self()
+            pthread_mutex_unlock(lock)
+        }
+
+        /// Whether the caller is that thread.
+        var isOwn: Bool {
+            pthread_mutex_lock(lock)
+            defer { pthread_mutex_unlock(lock) }
+            return pthread_equal(pthread_self(), thread) != 0
         }
 
         func put(_ work: Work) {
@@ -78,7 +91,7 @@ final class StoreThread: SerialExecutor, @unchecked Sendable {
     private static func main(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let context else { return nil }
         let mailbox = Unmanaged<Mailbox>.fromOpaque(context).takeRetainedValue()
-        mailbox.thread = pthread_self()
+        mailbox.adopt()
         while let works = mailbox.take() {
             for work in works {
                 switch work {
@@ -95,7 +108,7 @@ final class StoreThread: SerialExecutor, @unchecked Sendable {
     func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
 
     func checkIsolated() {
-        precondition(pthread_equal(pthread_self(), mailbox.thread) != 0, "not on the state store's thread")
+        precondition(mailbox.isOwn, "not on the state store's thread")
     }
 
     /// Runs `body` on the thread and waits for it. Only from threads that may block.

@@ -23,7 +23,9 @@ import Testing
 
     @Test("a problem is printed with its line and a caret")
     func rendering() throws {
-        let text = "networks:\n  ethereum: { endpoints: [http://a.example] }\nsinks: { w: { type: duckdb, path: a } }\npipelines:\n  transfers:\n    network: ethereum\n    regster: blocks\n    sinks: [w]\n"
+        let text =
+            "networks:\n  ethereum: { endpoints: [http://a.example] }\nsinks: { w: { type: duckdb, path: a } }\n"
+            + "pipelines:\n  transfers:\n    network: ethereum\n    regster: blocks\n    sinks: [w]\n"
         let error = #expect(throws: ConfigError.self) { try Fixtures.load(text) }
         let description = try #require(error?.description)
         #expect(

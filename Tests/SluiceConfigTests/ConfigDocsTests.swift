@@ -23,12 +23,15 @@ import Testing
     func uncommented() throws {
         let lines = ConfigDocs.sample(spec).split(separator: "\n", omittingEmptySubsequences: false).map { line -> String in
             let body = line.drop { $0 == " " }
-            guard body.hasPrefix("# "), let colon = body.firstIndex(of: ":"), body[body.index(body.startIndex, offsetBy: 2)..<colon].allSatisfy({ $0.isLowercase || $0 == "_" || $0.isNumber }),
+            guard body.hasPrefix("# "), let colon = body.firstIndex(of: ":"),
+                body[body.index(body.startIndex, offsetBy: 2)..<colon].allSatisfy({ $0.isLowercase || $0 == "_" || $0.isNumber }),
                 body.index(after: colon) < body.endIndex, !body.hasSuffix(":"), !body.hasSuffix(": "), !body.hasSuffix(".")
             else { return String(line) }
             return String(line.prefix(line.count - body.count) + body.dropFirst(2))
         }
-        let text = lines.joined(separator: "\n")
+        // `register` and `registers` exclude each other, so one of them stays out.
+        let text = lines.filter { !$0.hasPrefix("    registers:") }.joined(separator: "\n")
+        #expect(lines.contains("    registers: [blocks, logs]"))
         #expect(text.contains("\n    retry_budget: 2m"))
         #expect(text.contains("\nstate: data/sluice.state"))
         _ = try Fixtures.load(text)
@@ -57,7 +60,13 @@ import Testing
         var inString = false
         var escaped = false
         for byte in text.utf8 {
-            if escaped { escaped = false } else if byte == UInt8(ascii: "\\") { escaped = true } else if byte == UInt8(ascii: "\"") { inString.toggle() } else if !inString {
+            if escaped {
+                escaped = false
+            } else if byte == UInt8(ascii: "\\") {
+                escaped = true
+            } else if byte == UInt8(ascii: "\"") {
+                inString.toggle()
+            } else if !inString {
                 if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") { depth += 1 }
                 if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") { depth -= 1 }
             }

@@ -5,7 +5,10 @@ import Testing
 @Suite struct ConfigPropertyTests {
     @Test("a value from the environment never changes the structure")
     func environmentIsData() throws {
-        let pieces = [":", " ", "#", "{", "}", "[", "]", "\n", "\"", "'", "\\", "- ", "&a", "*a", "!!x", "|", ">", "%", "@", "`", ",", "?", "\t", "---\n", "...", "x", "${A}", "$$", "é", "\u{0}", "\u{2028}", "path: b", "\r\n"]
+        let pieces = [
+            ":", " ", "#", "{", "}", "[", "]", "\n", "\"", "'", "\\", "- ", "&a", "*a", "!!x", "|", ">", "%", "@", "`", ",", "?", "\t",
+            "---\n", "...", "x", "${A}", "$$", "é", "\u{0}", "\u{2028}", "path: b", "\r\n",
+        ]
         var random = SeededRandom(seed: 11)
         for _ in 0..<2000 {
             var value = ""

@@ -43,7 +43,9 @@ import Testing
         #expect(loaded.pipelines[1].sinks == ["warehouse", "lake"])
     }
 
-    @Test("words that YAML 1.1 makes into something else stay text where text is wanted", arguments: ["no", "on", "yes", "1e3", "012", "0x1f", "12:30:45", "1.0", "2026-01-01"])
+    @Test(
+        "words that YAML 1.1 makes into something else stay text where text is wanted",
+        arguments: ["no", "on", "yes", "1e3", "012", "0x1f", "12:30:45", "1.0", "2026-01-01"])
     func plainWords(_ word: String) throws {
         let loaded = try Fixtures.load(Fixtures.good.replacing("path: data/lake", with: "path: \(word)"))
         #expect(loaded.sink("lake")?.options.string("path") == word)
@@ -71,14 +73,18 @@ import Testing
         #expect(loaded.network("base")?.endpoints[0].url.host == "a.example")
     }
 
-    @Test("variables, defaults, files and dollar signs are put in", arguments: [
-        ("${A}", "x"), ("pre-${A}-${A}-post", "pre-x-x-post"), ("${NONE:-d}", "d"), ("${EMPTY:-d}", "d"), ("${A:-d}", "x"),
-        ("${NONE:-a:-b}", "a:-b"), ("$${A}", "${A}"), ("cost $5", "cost $5"), ("$$$$", "$$"), ("${file:/run/key}", "from file"), ("${NESTED}", "${A}"),
-        ("${CRLF}|", "a\r\nb|"),
-    ])
+    @Test(
+        "variables, defaults, files and dollar signs are put in",
+        arguments: [
+            ("${A}", "x"), ("pre-${A}-${A}-post", "pre-x-x-post"), ("${NONE:-d}", "d"), ("${EMPTY:-d}", "d"), ("${A:-d}", "x"),
+            ("${NONE:-a:-b}", "a:-b"), ("$${A}", "${A}"), ("cost $5", "cost $5"), ("$$$$", "$$"), ("${file:/run/key}", "from file"),
+            ("${NESTED}", "${A}"),
+            ("${CRLF}|", "a\r\nb|"),
+        ])
     func interpolation(_ written: String, _ expected: String) throws {
         let environment = ConfigEnvironment.fixed(
-            ["A": "x", "EMPTY": "", "NESTED": "${A}", "CRLF": "a\r\nb", "ETH_RPC_URL": "http://a.example"], files: ["/run/key": "from file\n"])
+            ["A": "x", "EMPTY": "", "NESTED": "${A}", "CRLF": "a\r\nb", "ETH_RPC_URL": "http://a.example"],
+            files: ["/run/key": "from file\n"])
         let loaded = try Fixtures.load(Fixtures.good.replacing("path: data/lake", with: "path: '\(written)'"), environment)
         #expect(loaded.sink("lake")?.options.string("path") == expected)
     }
@@ -90,19 +96,25 @@ import Testing
         #expect(loaded.sink("lake")?.options.string("path") == expected)
     }
 
-    @Test("durations and sizes", arguments: [
-        ("500ms", Duration.milliseconds(500)), ("12s", .seconds(12)), ("2m", .seconds(120)), ("1h", .seconds(3600)), ("1.5s", .milliseconds(1500)),
-    ])
+    @Test(
+        "durations and sizes",
+        arguments: [
+            ("500ms", Duration.milliseconds(500)), ("12s", .seconds(12)), ("2m", .seconds(120)), ("1h", .seconds(3600)),
+            ("1.5s", .milliseconds(1500)),
+        ])
     func durations(_ text: String, _ expected: Duration) throws {
         let loaded = try Fixtures.load(Fixtures.good.replacing("block_time: 500ms", with: "block_time: \(text)"))
         #expect(loaded.network("my-chain")?.blockTime == expected)
     }
 
-    @Test("presets have their chain ids", arguments: [
-        ("ethereum", UInt64(1)), ("sepolia", 11_155_111), ("holesky", 17000), ("hoodi", 560_048), ("base", 8453), ("optimism", 10),
-        ("arbitrum", 42161), ("polygon", 137), ("zksync", 324), ("scroll", 534_352), ("avalanche-c", 43114), ("gnosis", 100), ("bsc", 56),
-        ("simulated", 1337),
-    ])
+    @Test(
+        "presets have their chain ids",
+        arguments: [
+            ("ethereum", UInt64(1)), ("sepolia", 11_155_111), ("holesky", 17000), ("hoodi", 560_048), ("base", 8453), ("optimism", 10),
+            ("arbitrum", 42161), ("polygon", 137), ("zksync", 324), ("scroll", 534_352), ("avalanche-c", 43114), ("gnosis", 100),
+            ("bsc", 56),
+            ("simulated", 1337),
+        ])
     func presets(_ name: String, _ chainID: UInt64) {
         #expect(NetworkPreset.named(name)?.chainID == chainID)
         #expect(NetworkPreset.of(chainID: chainID)?.name == name)
@@ -111,7 +123,8 @@ import Testing
 
     @Test("a free name with a known chain id takes what is known of the chain")
     func knownChain() throws {
-        let loaded = try Fixtures.load(Fixtures.good.replacing("chain_id: 5_000", with: "chain_id: 8453").replacing("    verify: full\n", with: ""))
+        let loaded = try Fixtures.load(
+            Fixtures.good.replacing("chain_id: 5_000", with: "chain_id: 8453").replacing("    verify: full\n", with: ""))
         #expect(loaded.network("my-chain")?.finalityDepth == 900)
         #expect(loaded.network("my-chain")?.verify == .full)
     }

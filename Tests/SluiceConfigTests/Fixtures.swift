@@ -4,18 +4,22 @@ import SluiceConfig
 enum Fixtures {
     static let catalog = ConfigCatalog(
         sinkSpecs: [
-            "duckdb": ObjectSpec("An embedded database.", [
-                FieldSpec("path", .path, "The file.", example: "data/sluice.duckdb", required: true),
-                FieldSpec("memory_limit", .bytes((16 << 20)...(64 << 30)), "Memory it may use.", default: "96MiB"),
-                FieldSpec("commit_rows", .int(1...10_000_000), "Rows of one commit.", default: "100_000", unit: "rows"),
-                FieldSpec("password", .string, "Key of the file.", secret: true),
-                FieldSpec("read_only", .bool, "Opens without writing.", default: "false"),
-            ]),
-            "parquet": ObjectSpec("Files in a folder.", [
-                FieldSpec("path", .path, "The folder.", example: "data/lake", required: true),
-                FieldSpec("blocks_per_file", .int(1...1_000_000), "Blocks in one file.", default: "1000"),
-                FieldSpec("compression", .choice(["zstd", "snappy", "none"]), "How pages are packed.", default: "zstd"),
-            ]),
+            "duckdb": ObjectSpec(
+                "An embedded database.",
+                [
+                    FieldSpec("path", .path, "The file.", example: "data/sluice.duckdb", required: true),
+                    FieldSpec("memory_limit", .bytes((16 << 20)...(64 << 30)), "Memory it may use.", default: "96MiB"),
+                    FieldSpec("commit_rows", .int(1...10_000_000), "Rows of one commit.", default: "100_000", unit: "rows"),
+                    FieldSpec("password", .string, "Key of the file.", secret: true),
+                    FieldSpec("read_only", .bool, "Opens without writing.", default: "false"),
+                ]),
+            "parquet": ObjectSpec(
+                "Files in a folder.",
+                [
+                    FieldSpec("path", .path, "The folder.", example: "data/lake", required: true),
+                    FieldSpec("blocks_per_file", .int(1...1_000_000), "Blocks in one file.", default: "1000"),
+                    FieldSpec("compression", .choice(["zstd", "snappy", "none"]), "How pages are packed.", default: "zstd"),
+                ]),
         ],
         registers: ["blocks", "transactions", "logs", "erc20_transfers", "erc20_balances"],
         tables: { register in register == "erc20_balances" ? ["erc20_balances", "erc20_transfers"] : [register] })

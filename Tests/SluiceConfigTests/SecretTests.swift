@@ -11,7 +11,9 @@ import Testing
         var dumped = ""
         dump(secret, to: &dumped)
         dump([Optional(secret)], to: &dumped)
-        let all = dumped + "\(secret)" + String(reflecting: secret) + String(describing: [secret]) + "\(Mirror(reflecting: secret).children.map { "\($0)" })"
+        let all =
+            dumped + "\(secret)" + String(reflecting: secret) + String(describing: [secret])
+            + "\(Mirror(reflecting: secret).children.map { "\($0)" })"
         #expect(!all.contains(Self.canary))
         #expect(secret.reveal() == Self.canary)
     }
@@ -19,7 +21,8 @@ import Testing
     @Test("a loaded configuration can be dumped without showing keys")
     func dumped() throws {
         let text = Fixtures.good.replacing("abc123", with: Self.canary).replacing("8545/key", with: "8545/\(Self.canary)")
-        let loaded = try Fixtures.load(text, .fixed(["ETH_RPC_URL": "https://user:\(Self.canary)@one.example/v2?key=\(Self.canary)", "PW": Self.canary]))
+        let loaded = try Fixtures.load(
+            text, .fixed(["ETH_RPC_URL": "https://user:\(Self.canary)@one.example/v2?key=\(Self.canary)", "PW": Self.canary]))
         var dumped = ""
         dump(loaded, to: &dumped)
         #expect(!(dumped + "\(loaded)").contains(Self.canary))
@@ -44,7 +47,8 @@ import Testing
         "networks: {ethereum: {endpoints: [http://a.example/\(canary)], polll: 1}}\n",
         "networks: {ethereum: {endpoints: [{url: http://a.example, headers: [\(canary)]}]}}\n",
         "networks: {ethereum: {endpoints: [{url: http://a.example, header: {k: \(canary)}}]}}\n",
-        "networks: {ethereum: {endpoints: [{url: http://a.example, headers: {k: {\(canary): 1}}}]}}\n".replacing("{\(canary): 1}", with: "[\(canary)]"),
+        "networks: {ethereum: {endpoints: [{url: http://a.example, headers: {k: {\(canary): 1}}}]}}\n".replacing(
+            "{\(canary): 1}", with: "[\(canary)]"),
         "sinks: {w: {type: duckdb, path: a, password: [\(canary)]}}\n",
         "sinks: {w: {type: duckdb, path: a, passwrod: \(canary)}}\n",
         "sinks: {w: {type: duckdb, password: \(canary), read_only: 3}}\n",
