@@ -1,0 +1,15 @@
+/// What the rest of the program offers to a configuration: the sinks and registers that can be named in it.
+public struct ConfigCatalog: Sendable {
+    /// Spec of each sink by its `type:`, without the key `type` itself.
+    public let sinkSpecs: [String: ObjectSpec]
+    /// Names of the registers.
+    public let registers: [String]
+    /// The tables that a register writes.
+    public let tables: @Sendable (_ register: String) -> [String]
+
+    public init(sinkSpecs: [String: ObjectSpec], registers: [String], tables: @escaping @Sendable (_ register: String) -> [String]) {
+        self.sinkSpecs = sinkSpecs
+        self.registers = registers
+        self.tables = tables
+    }
+}

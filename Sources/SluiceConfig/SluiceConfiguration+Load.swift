@@ -1,0 +1,85 @@
+internal import SluiceCore
+
+extension SluiceConfiguration {
+    /// Reads and checks a file. Throws all problems at once.
+    public static func load(
+        path: String, catalog: ConfigCatalog, environment: ConfigEnvironment = .live
+    ) throws(ConfigError) -> SluiceConfiguration {
+        let text: String
+        do {
+            text = try FileText.read(path, limit: YAMLParser.byteLimit)
+        } catch {
+            throw .whole(path, "cannot read the configuration: \(error.message)", "name another file, or make one with `sluice init`")
+        }
+        return try load(text: text, file: path, catalog: catalog, environment: environment)
+    }
+
+    /// Checks a text; `file` is its name in messages. Throws all problems at once.
+    public static func load(
+        text: String, file: String, catalog: ConfigCatalog, environment: ConfigEnvironment = .live
+    ) throws(ConfigError) -> SluiceConfiguration {
+        let document = try ConfigDocument.decode(text: text, file: file, spec: spec(catalog), environment: environment) {
+            root, tree, decoder in
+            ReferenceCheck.run(root, tree, catalog, &decoder)
+        }
+        return SluiceConfiguration(document)
+    }
+
+    /// From an object without problems.
+    private init(_ root: ConfigObject) {
+        state = root.string("state")
+        networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
+        sinks = root.map("sinks").compactMap { entry in
+            entry.value.object.map { SinkSettings(name: entry.key, type: $0.tag ?? "", options: $0) }
+        }
+        pipelines = root.map("pipelines").compactMap { entry in entry.value.object.map { PipelineSettings(entry.key, $0) } }
+    }
+}
+
+extension NetworkSettings {
+    fileprivate init(_ name: String, _ object: ConfigObject) {
+        let written = object.int(ifSet: "chain_id").map { UInt64($0) }
+        let preset = NetworkPreset.named(name) ?? written.flatMap(NetworkPreset.of(chainID:))
+        self.name = name
+        chainID = written ?? preset?.chainID ?? 0
+        blockTime = object.duration(ifSet: "block_time") ?? preset?.blockTime ?? .seconds(12)
+        finalityDepth = object.int(ifSet: "finality_depth").map { UInt64($0) } ?? preset?.finalityDepth ?? 65
+        pollInterval = object.duration("poll_interval")
+        requestTimeout = object.duration("request_timeout")
+        connectTimeout = object.duration("connect_timeout")
+        maxResponse = object.bytes("max_response")
+        memoryBudget = object.bytes("memory_budget")
+        verify = object.string(ifSet: "verify").flatMap(Verification.init) ?? (preset?.verifiesHeaderHash == true ? .full : .links)
+        retryAttempts = object.int("retry_attempts")
+        retryBudget = object.duration("retry_budget")
+        endpoints = object.list("endpoints").compactMap { value in
+            value.object.map(EndpointSettings.init) ?? value.url.map(EndpointSettings.init)
+        }
+    }
+}
+
+extension EndpointSettings {
+    fileprivate init(_ object: ConfigObject) {
+        url = object.url("url")
+        headers = object.map("headers").compactMap { entry in entry.value.secret.map { (entry.key, $0) } }
+        requestsPerSecond = object.float(ifSet: "requests_per_second")
+        computeUnitsPerSecond = object.float(ifSet: "compute_units_per_second")
+        maxInFlight = object.int("max_in_flight")
+        maxBatch = object.int("max_batch")
+    }
+
+    /// A bare URL: the limits' defaults.
+    fileprivate init(_ url: ConfigURL) {
+        self.init(url: url, headers: [], requestsPerSecond: nil, computeUnitsPerSecond: nil, maxInFlight: 64, maxBatch: 100)
+    }
+}
+
+extension PipelineSettings {
+    fileprivate init(_ name: String, _ object: ConfigObject) {
+        self.name = name
+        network = object.string("network")
+        registers = object.string(ifSet: "register").map { [$0] } ?? object.list("registers").compactMap(\.string)
+        start = object.value("start")?.int.map { .block(UInt64($0)) } ?? .latest
+        sinks = object.list("sinks").compactMap(\.string)
+    }
+}

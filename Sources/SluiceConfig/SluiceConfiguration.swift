@@ -1,0 +1,80 @@
+/// The whole configuration, typed and checked.
+public struct SluiceConfiguration: Sendable {
+    /// Path of the state file, relative to the working directory.
+    public let state: String
+    public let networks: [NetworkSettings]
+    public let sinks: [SinkSettings]
+    public let pipelines: [PipelineSettings]
+
+    /// The network of a name; nil when there is none.
+    public func network(_ name: String) -> NetworkSettings? { networks.first { $0.name == name } }
+    /// The sink of a name; nil when there is none.
+    public func sink(_ name: String) -> SinkSettings? { sinks.first { $0.name == name } }
+}
+
+/// How far what a network's endpoints say is checked.
+public enum Verification: String, Sendable, CaseIterable {
+    /// Header hashes are recomputed, and parents must match.
+    case full
+    /// Parents must match.
+    case links
+}
+
+/// One chain and the endpoints that serve it.
+public struct NetworkSettings: Sendable {
+    public let name: String
+    public let chainID: UInt64
+    public let blockTime: Duration
+    /// Blocks behind the head that count as final where the endpoint does not say.
+    public let finalityDepth: UInt64
+    public let pollInterval: Duration
+    public let requestTimeout: Duration
+    public let connectTimeout: Duration
+    /// Bytes of one response at most.
+    public let maxResponse: Int
+    /// Bytes of responses held at a time.
+    public let memoryBudget: Int
+    public let verify: Verification
+    public let retryAttempts: Int
+    public let retryBudget: Duration
+    /// At least one, in order of preference.
+    public let endpoints: [EndpointSettings]
+}
+
+/// One JSON-RPC endpoint and how hard it may be used.
+public struct EndpointSettings: Sendable {
+    public let url: ConfigURL
+    public let headers: [(name: String, value: Secret)]
+    /// Nil: found out while running.
+    public let requestsPerSecond: Double?
+    public let computeUnitsPerSecond: Double?
+    public let maxInFlight: Int
+    /// Calls in one JSON-RPC batch; 1 means no batches.
+    public let maxBatch: Int
+}
+
+/// One store.
+public struct SinkSettings: Sendable {
+    public let name: String
+    /// The `type:`.
+    public let type: String
+    /// What the connector's own spec declares.
+    public let options: ConfigObject
+}
+
+/// One pipeline: what is asked for, of which network, into which sinks.
+public struct PipelineSettings: Sendable {
+    public enum Start: Sendable, Hashable {
+        case block(UInt64)
+        /// The head when the pipeline runs for the first time.
+        case latest
+    }
+
+    public let name: String
+    public let network: String
+    /// At least one.
+    public let registers: [String]
+    public let start: Start
+    /// At least one.
+    public let sinks: [String]
+}

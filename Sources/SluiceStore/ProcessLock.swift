@@ -1,0 +1,44 @@
+internal import Glibc
+internal import SluiceCore
+
+/// The right to write a state file, held by one process: a lock on a file beside it, with the holder's process id in it. The
+/// kernel drops the lock with the process, however that ends; the file stays, since removing it would race with the next.
+final class ProcessLock {
+    private let descriptor: Int32
+
+    /// Throws `storeLocked` with the holder's id when another has it.
+    init(besides path: String) throws(SluiceError) {
+        let file = path + ".lock"
+        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            throw SluiceError(
+                .storeUnavailable, .pause, "cannot make the lock file \(file): \(String(cString: strerror(errno)).lowercased())",
+                mend: "make the folder writable for this user, or point `state:` elsewhere")
+        }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            let holder = Self.holder(descriptor)
+            close(descriptor)
+            guard code == EWOULDBLOCK else {
+                throw SluiceError(
+                    .storeUnavailable, .pause, "cannot lock \(file): \(String(cString: strerror(code)).lowercased())",
+                    mend: "put the state file on a local disk")
+            }
+            throw SluiceError(
+                .storeLocked, .pause, "the state file \(path) is in use by process \(holder ?? "unknown")",
+                mend: "stop that process first, or give this one another `state:`")
+        }
+        let text = Array("\(getpid())\n".utf8)
+        // The id only helps the reader of an error; the lock counts without it.
+        if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
+    }
+
+    deinit { close(descriptor) }
+
+    private static func holder(_ descriptor: Int32) -> String? {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        let count = pread(descriptor, &bytes, bytes.count, 0)
+        let digits = bytes.prefix(max(0, count)).prefix { (48...57).contains($0) }
+        return digits.isEmpty ? nil : String(decoding: digits, as: UTF8.self)
+    }
+}

@@ -1,0 +1,147 @@
+import Glibc
+import SluiceCore
+import SluiceStore
+import Testing
+
+@Suite struct StoreDamageTests {
+    private let stream = StreamID(pipeline: "main", chainID: 1)
+
+    /// All that a store says.
+    private struct Content: Equatable {
+        var position: Position?
+        var recent: [BlockRef]
+        var meta: String?
+        var statuses: [RunStatus]
+    }
+
+    private func content(_ store: StateStore) async throws -> Content {
+        Content(
+            position: try await store.position(of: stream, sink: "w"), recent: try await store.recentBlocks(of: stream),
+            meta: try await store.meta("note"), statuses: try await store.statuses())
+    }
+
+    @Test("a flipped byte makes an error or changes nothing, and never a silent reset")
+    func flip() async throws {
+        let origin = try StoreFolder()
+        let store = try await StateStore.open(origin.file("s"), clock: { 1 })
+        try await store.setPosition(block(19_000_000), of: stream, sink: "w")
+        try await store.appendRecentBlocks((100...110).map { block($0) }, of: stream)
+        try await store.setMeta("note", "something to remember")
+        try await store.setStatus(RunStatus(pipeline: "main", chainID: 1, state: "live", head: 7, rows: ["logs": 9]))
+        let expected = try await content(store)
+        await store.close()
+        let sound = try #require(origin.read("s"))
+        #expect(origin.read("s-wal") == nil)
+
+        // The first bytes of every page are its structure: all of them; of the rest a seeded sample, mostly of what is not zero.
+        var random = SeededRandom(seed: 99)
+        var offsets = Set(0..<112)
+        for page in stride(from: 4096, to: sound.count, by: 4096) { offsets.formUnion(page..<page + 16) }
+        let used = sound.indices.filter { sound[$0] != 0 }
+        for _ in 0..<500 { offsets.insert(used.randomElement(using: &random) ?? 0) }
+        for _ in 0..<150 { offsets.insert(Int.random(in: 0..<sound.count, using: &random)) }
+
+        let folder = try StoreFolder()
+        var refused = 0
+        var unharmed = 0
+        for offset in offsets.sorted() {
+            var bytes = sound
+            bytes[offset] ^= UInt8(1 << Int.random(in: 0..<8, using: &random))
+            for name in folder.names where name != "s.lock" { unlink(folder.file(name)) }
+            folder.write("s", bytes)
+            do {
+                let damaged = try await StateStore.open(folder.file("s"))
+                let found = try await content(damaged)
+                #expect(found == expected, "byte \(offset) changed what the store says")
+                await damaged.close()
+                unharmed += 1
+            } catch let error as SluiceError {
+                #expect(error.message.contains(folder.file("s")), "\(error)")
+                refused += 1
+            }
+        }
+        // Most used bytes matter; free space does not.
+        #expect(refused > 300 && unharmed > 20, "\(refused) refused, \(unharmed) unharmed")
+    }
+
+    @Test("copies of file and log at any moment hold a position that was set, and later copies no earlier one")
+    func snapshots() async throws {
+        let origin = try StoreFolder()
+        let store = try await StateStore.open(origin.file("s"))
+        var random = SeededRandom(seed: 5)
+        var last: UInt64 = 0
+        for number in UInt64(1)...400 {
+            try await store.appendRecentBlocks([block(number)], of: stream, finalized: number > 20 ? number - 20 : nil)
+            try await store.setPosition(block(number), of: stream, sink: "w")
+            guard Int.random(in: 0..<16, using: &random) == 0 else { continue }
+            // What a cut leaves: the file as it is, and a log of which the end may be missing or torn.
+            let copy = try StoreFolder()
+            copy.write("s", try #require(origin.read("s")))
+            var log = origin.read("s-wal") ?? []
+            let torn = Bool.random(using: &random)
+            if torn, !log.isEmpty { log.removeLast(Int.random(in: 1...min(log.count, 3000), using: &random)) }
+            copy.write("s-wal", log)
+            let recovered = try await StateStore.open(copy.file("s"))
+            let found = try #require(try await recovered.position(of: stream, sink: "w"))
+            #expect(found == block(found.number))
+            #expect(torn ? found.number <= number && found.number >= last : found.number == number)
+            last = torn ? last : number
+            await recovered.close()
+        }
+        #expect(last > 300)
+        await store.close()
+    }
+
+    @Test("a killed writer leaves a store that opens, with every acknowledged position")
+    func killed() async throws {
+        let folder = try StoreFolder()
+        for round in 0..<3 {
+            let path = folder.file("s")
+            var pipe: [Int32] = [0, 0]
+            #expect(Glibc.pipe(&pipe) == 0)
+            // The child is this test program again, told by the environment to run `writesUntilKilled` only.
+            var child = pid_t()
+            try #require(ChildProcess.spawnSelf(&child, filter: "writesUntilKilled", variable: "SLUICE_STORE_CHILD=\(path) \(pipe[1])"))
+            close(pipe[1])
+            // The child writes a byte into the pipe after every acknowledged position; kill it after some.
+            let wanted = 20 + 7 * round
+            let fd = pipe[0]
+            let pid = child
+            let acknowledged = await withCheckedContinuation { continuation in
+                TestThread.start {
+                    var seen = 0
+                    var byte: UInt8 = 0
+                    while seen < wanted, read(fd, &byte, 1) == 1 { seen += 1 }
+                    kill(pid, SIGKILL)
+                    while read(fd, &byte, 1) == 1 { seen += 1 }
+                    var status: Int32 = 0
+                    waitpid(pid, &status, 0)
+                    close(fd)
+                    continuation.resume(returning: seen)
+                }
+            }
+            try #require(acknowledged >= wanted, "the child wrote only \(acknowledged) positions")
+            let store = try await StateStore.open(path)
+            let found = try #require(try await store.position(of: stream, sink: "w"))
+            let before = try await store.meta("base").flatMap { UInt64($0) } ?? 0
+            #expect(found == block(found.number))
+            // One more may be durable than was acknowledged.
+            #expect((UInt64(acknowledged)...UInt64(acknowledged + 1)).contains(found.number - before))
+            await store.close()
+        }
+    }
+
+    @Test("the child of the test above", .enabled(if: getenv("SLUICE_STORE_CHILD") != nil))
+    func writesUntilKilled() async throws {
+        let words = try #require(getenv("SLUICE_STORE_CHILD").map { String(cString: $0).split(separator: " ").map(String.init) })
+        let pipe = try #require(Int32(words[1]))
+        let store = try await StateStore.open(words[0])
+        let start = try await store.position(of: stream, sink: "w")?.number ?? 0
+        try await store.setMeta("base", "\(start)")
+        for number in (start + 1)...(start + 100_000) {
+            try await store.setPosition(block(number), of: stream, sink: "w")
+            var byte: UInt8 = 1
+            guard write(pipe, &byte, 1) == 1 else { return }
+        }
+    }
+}

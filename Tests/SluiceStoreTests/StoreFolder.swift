@@ -1,0 +1,55 @@
+import Glibc
+import SluiceCore
+
+/// A folder that goes away with the test.
+final class StoreFolder: Sendable {
+    let path: String
+
+    init() throws {
+        let root = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(root)/sluice-store-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SluiceError(SluiceError.Code("test"), .fatal, "no folder for the test") }
+        path = template.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
+    }
+
+    deinit {
+        for name in names { unlink("\(path)/\(name)") }
+        rmdir(path)
+    }
+
+    var names: [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var out: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name != ".", name != ".." { out.append(name) }
+        }
+        return out.sorted()
+    }
+
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    func read(_ name: String) -> [UInt8]? {
+        let descriptor = open(file(name), O_RDONLY)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var out: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while case let count = Glibc.read(descriptor, &chunk, chunk.count), count > 0 { out += chunk[..<count] }
+        return out
+    }
+
+    func write(_ name: String, _ bytes: [UInt8]) {
+        let descriptor = open(file(name), O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        defer { close(descriptor) }
+        _ = Glibc.write(descriptor, bytes, bytes.count)
+    }
+}
+
+/// A block whose hash follows from its number.
+func block(_ number: UInt64, fork: UInt8 = 0) -> BlockRef {
+    var bytes = [UInt8](repeating: fork, count: 32)
+    for index in 0..<8 { bytes[24 + index] = UInt8(truncatingIfNeeded: number >> UInt64(8 * (7 - index))) }
+    return BlockRef(number: number, hash: Hash32(bytes) ?? .zero)
+}
