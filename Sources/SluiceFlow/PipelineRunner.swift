@@ -36,6 +36,7 @@ public struct PipelineRunner: Sendable {
     public let progress: PipelineProgress
     private let oracle: any Oracle
     private let sinks: [(name: String, sink: any Sink)]
+    private let stop: StopSignal
     private let time: TimeSource
     private let log: Log
     /// Bytes that may wait on one edge.
@@ -43,19 +44,20 @@ public struct PipelineRunner: Sendable {
 
     public init(
         definition: PipelineDefinition, oracle: any Oracle, sinks: [(name: String, sink: any Sink)], progress: PipelineProgress,
-        time: TimeSource, log: Log, edgeCapacity: Int = 16 << 20
+        stop: StopSignal, time: TimeSource, log: Log, edgeCapacity: Int = 16 << 20
     ) {
         self.definition = definition
         self.oracle = oracle
         self.sinks = sinks
         self.progress = progress
+        self.stop = stop
         self.time = time
         self.log = log
         self.edgeCapacity = edgeCapacity
     }
 
-    /// Follows the network until cancelled, or until block `until` is in every sink. An upstream that fails is asked again, for ever:
-    /// only what the operator must mend ends the run.
+    /// Follows the network until it is told to stop, or until block `until` is in every sink. An upstream that fails is asked again, for
+    /// ever: only what the operator must mend ends the run.
     public func follow(until: UInt64?) async throws {
         let opened = try await open(settling: true)
         var coverage = try await self.coverage(opened)
@@ -65,21 +67,21 @@ public struct PipelineRunner: Sendable {
         if let first {
             // What the sinks lack of each other's blocks is filled before all of them go on together.
             let plan = CoveragePlan(coverage: coverage, from: first, through: nil)
-            try await fill(plan.phases, opened: opened, coverage: coverage)
+            guard try await fill(plan.phases, opened: opened, coverage: coverage) else { return }
             coverage = try await self.coverage(opened)
         }
         let end = coverage.flatMap { $0 }.map(\.last).max { $0.number < $1.number }
         let position = end.flatMap { end in first.map { end.number + 1 >= $0 } ?? true ? end : nil }
         if let until, let position, position.number >= until { return try await finish(opened) }
-        try await phase(opened, atTip: true) { egress in
+        let ended = try await phase(opened, atTip: true) { egress in
             try await followForever(from: position, until: until, into: egress)
         }
-        try await until == nil ? flush(opened) : finish(opened)
+        if ended { try await finish(opened) }
     }
 
-    /// Reads `range` into every sink that lacks it.
+    /// Reads `range` into every sink that lacks it. Returns false when it was told to stop before the end.
     /// - Throws: `beyond_head` when the range ends behind the head; whatever an upstream or a sink fails with.
-    public func backfill(_ range: ClosedRange<UInt64>) async throws {
+    public func backfill(_ range: ClosedRange<UInt64>) async throws -> Bool {
         let head = try await oracle.head()
         progress.note(.head(head))
         guard range.upperBound <= head.latest else {
@@ -90,8 +92,9 @@ public struct PipelineRunner: Sendable {
         let opened = try await open(settling: false)
         let coverage = try await self.coverage(opened)
         let plan = CoveragePlan(coverage: coverage, from: range.lowerBound, through: range.upperBound)
-        try await fill(plan.phases, opened: opened, coverage: coverage)
+        guard try await fill(plan.phases, opened: opened, coverage: coverage) else { return false }
         try await finish(opened)
+        return true
     }
 
     /// What `backfill` would read for a range: ranges that at least one sink lacks.
@@ -142,31 +145,31 @@ public struct PipelineRunner: Sendable {
         }
     }
 
-    private func flush(_ opened: [OpenedSink]) async throws {
-        for sink in opened {
-            if let position = try await sink.stream.flush() { progress.update { $0.durable[sink.name] = position } }
-        }
-    }
-
     // MARK: - Phases
 
-    private func fill(_ phases: [CoveragePlan.Phase], opened: [OpenedSink], coverage: [[Segment]]) async throws {
+    /// Returns false when it was told to stop before the end.
+    private func fill(_ phases: [CoveragePlan.Phase], opened: [OpenedSink], coverage: [[Segment]]) async throws -> Bool {
         let ends = coverage.flatMap { $0 }.map(\.last)
         for (index, step) in phases.enumerated() {
             var before = ends.first { $0.number + 1 == step.range.lowerBound }
             if before == nil, index > 0, phases[index - 1].range.upperBound + 1 == step.range.lowerBound { before = progress.snapshot.emitted }
             let position = before
-            try await phase(step.sinks.map { opened[$0] }, atTip: false) { egress in
+            let ended = try await phase(step.sinks.map { opened[$0] }, atTip: false) { egress in
                 try await oracle.backfill(step.range, after: position, into: egress)
             }
+            guard ended else { return false }
         }
+        return true
     }
 
-    /// One run of the oracle into some sinks: all of them drain before it ends, and the first error ends all.
-    private func phase(_ opened: [OpenedSink], atTip: Bool, _ read: @escaping @Sendable (any Egress) async throws -> Void) async throws {
+    /// One run of the oracle into some sinks: what was read lands in all of them before it ends, and the first error ends all.
+    /// Returns false when it was told to stop.
+    private func phase(
+        _ opened: [OpenedSink], atTip: Bool, _ read: @escaping @Sendable (any Egress) async throws -> Void
+    ) async throws -> Bool {
         let channels = opened.map { _ in BoundedChannel<Transit>(capacity: edgeCapacity, weigh: Self.weigh) }
         let stage = PipeStage(registers: definition.registers, channels: channels, progress: progress)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Bool.self) { group in
             for (sink, channel) in zip(opened, channels) {
                 let loop = SinkLoop(sink: sink, channel: channel, progress: progress, flushesWhenIdle: atTip)
                 group.addTask {
@@ -175,21 +178,22 @@ public struct PipelineRunner: Sendable {
                         for channel in channels { channel.fail(error) }
                         throw error
                     }
+                    return true
                 }
             }
             group.addTask {
                 do {
-                    try await read(stage)
+                    let ended = try await stop.interrupting { try await read(stage) }
                     for channel in channels { channel.finish() }
-                } catch is CancellationError where !Task.isCancelled || atTip {
-                    // Told to stop: what is on its way still lands.
-                    for channel in channels { channel.finish() }
+                    return ended
                 } catch {
                     for channel in channels { channel.fail(error) }
                     throw error
                 }
             }
-            try await group.waitForAll()
+            var ended = true
+            while let part = try await group.next() { ended = ended && part }
+            return ended
         }
     }
 
