@@ -6,36 +6,39 @@ internal import SluiceCore
 final class ProcessLock {
     private let descriptor: Int32
 
-    /// Throws `storeLocked` with the holder's id when another has it.
-    init(besides path: String) throws(SluiceError) {
+    /// Takes the lock, or throws `storeLocked` with the holder's id when another has it.
+    static func take(besides path: String) throws(SluiceError) -> ProcessLock {
         let file = path + ".lock"
-        descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else {
             throw SluiceError(
                 .storeUnavailable, .pause, "cannot make the lock file \(file): \(String(cString: strerror(errno)).lowercased())",
                 mend: "make the folder writable for this user, or point `state:` elsewhere")
         }
+        // From here on `deinit` closes the descriptor, on every way out and exactly once.
+        let lock = ProcessLock(descriptor)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
-            let holder = Self.holder(descriptor)
-            close(descriptor)
             guard code == EWOULDBLOCK else {
                 throw SluiceError(
                     .storeUnavailable, .pause, "cannot lock \(file): \(String(cString: strerror(code)).lowercased())",
                     mend: "put the state file on a local disk")
             }
             throw SluiceError(
-                .storeLocked, .pause, "the state file \(path) is in use by process \(holder ?? "unknown")",
+                .storeLocked, .pause, "the state file \(path) is in use by process \(lock.holder ?? "unknown")",
                 mend: "stop that process first, or give this one another `state:`")
         }
         let text = Array("\(getpid())\n".utf8)
         // The id only helps the reader of an error; the lock counts without it.
         if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
+        return lock
     }
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
     deinit { close(descriptor) }
 
-    private static func holder(_ descriptor: Int32) -> String? {
+    private var holder: String? {
         var bytes = [UInt8](repeating: 0, count: 20)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         let digits = bytes.prefix(max(0, count)).prefix { (48...57).contains($0) }

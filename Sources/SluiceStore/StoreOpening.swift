@@ -5,7 +5,7 @@ internal import SluiceCore
 enum StoreOpening {
     static func writing(_ path: String) throws(SluiceError) -> (SQLiteDatabase, ProcessLock) {
         try makeFolder(of: path)
-        let lock = try ProcessLock(besides: path)
+        let lock = try ProcessLock.take(besides: path)
         switch size(path) {
         case nil: try create(path)
         case 0: throw StoreError.corrupt(path, "it is empty")
