@@ -9,6 +9,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
     private var handle: duck_handle?
     let scans: OpaquePointer
     private let locked: String?
+    private var attached = false
 
     /// Paths that this process has open for writing. The lock of the file system is the process's, so it does not keep a second
     /// opening in the same process out, and two of them would corrupt the file.
@@ -16,9 +17,10 @@ public final class DuckDBDatabase: @unchecked Sendable {
 
     /// Opens a database file, which is created when it is not there, or (`path` nil) one in memory. Blocks.
     /// - Parameter settings: DuckDB's own settings, by name; `threads` is 1 unless set, extensions are never fetched.
+    /// - Parameter rowGroupSize: rows a row group of a new file holds (a multiple of 2,048); nil: DuckDB's own.
     /// - Throws: `pause` when the file is locked, the disk full or the right to write missing; `config` when the file is no
     ///   database, a setting is wrong, or there is no DuckDB.
-    public init(path: String?, settings: [String: String] = [:], readOnly: Bool = false) throws {
+    public init(path: String?, settings: [String: String] = [:], readOnly: Bool = false, rowGroupSize: Int? = nil) throws {
         try DuckDBLibrary.load()
         let doing = "opening \(path ?? "a database in memory")"
         let all = ["threads": "1", "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"]
@@ -39,7 +41,9 @@ public final class DuckDBDatabase: @unchecked Sendable {
         guard let scans = duck_scans_create() else { throw SluiceError(.duckdbMemory, .fatal, "\(doing): no memory") }
         var handle: duck_handle?
         var text: UnsafeMutablePointer<CChar>?
-        guard duck_open_ext(path, &handle, config, &text) == 0 else {
+        // The size of row groups is an option of ATTACH alone, so the file is attached to a database in memory.
+        let attaches = rowGroupSize != nil && path != nil
+        guard duck_open_ext(attaches ? nil : path, &handle, config, &text) == 0 else {
             defer { duck_free(text) }
             duck_scans_destroy(scans)
             if let lock { _ = Self.openPaths.withLock { $0.remove(lock) } }
@@ -51,6 +55,12 @@ public final class DuckDBDatabase: @unchecked Sendable {
         do {
             // The function belongs to the database, so that one registration serves all of its connections.
             let session = try connect()
+            if let path, let rowGroupSize {
+                let options = "ROW_GROUP_SIZE \(rowGroupSize)" + (readOnly ? ", READ_ONLY" : "")
+                try session.execute("ATTACH \(DuckDBSession.literal(path)) AS \(Self.catalog) (\(options))", doing: doing)
+                try session.execute("USE \(Self.catalog)", doing: doing)
+                attached = true
+            }
             guard duck_scans_register(scans, session.handle) == 0 else {
                 throw SluiceError(.duckdbOpen, .fatal, "\(doing): cannot register the scan function")
             }
@@ -76,8 +86,13 @@ public final class DuckDBDatabase: @unchecked Sendable {
         guard duck_connect(handle, &connection) == 0, let connection else {
             throw SluiceError(.duckdbOpen, .retry, "connecting to a database: DuckDB refuses")
         }
-        return DuckDBSession(handle: connection, database: self)
+        let session = DuckDBSession(handle: connection, database: self)
+        if attached { try session.execute("USE \(Self.catalog)") }
+        return session
     }
+
+    /// The name under which an attached file's tables are found.
+    private static let catalog = "warehouse"
 
     /// The path with all links resolved; of a file that is not there yet, its folder's and the name.
     private static func canonical(_ path: String) -> String {

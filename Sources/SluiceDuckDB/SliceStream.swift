@@ -52,6 +52,9 @@ public final class SliceStream: @unchecked Sendable {
     /// To be called when the statement is over.
     public func close() { end(.closed) }
 
+    /// Whether the statement is over.
+    public var isClosed: Bool { gate.locked { ending == .closed } }
+
     private func end(_ how: Ending) {
         let writer = gate.locked {
             if ending == nil || how == .closed { ending = how }
