@@ -123,3 +123,10 @@ public protocol SinkStream: Sendable {
     /// Ends the stream after the last batch of a bounded run: what is held is made durable, even in a smaller unit.
     func finish() async throws -> Position?
 }
+
+/// Where a sink without transactions keeps what it has made durable. Blocking; `save` returns when the position will survive a
+/// power cut.
+public protocol PositionStore: Sendable {
+    func load(_ stream: StreamID) throws -> Position?
+    func save(_ stream: StreamID, _ position: Position) throws
+}

@@ -1,1 +1,66 @@
+#define _GNU_SOURCE
 #include "cduckdb.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define X(result, name, parameters, arguments) static result(*p_##name) parameters;
+DUCK_FUNCTIONS(X)
+#undef X
+
+#define X(result, name, parameters, arguments) \
+    result duck_##name parameters { return p_##name arguments; }
+DUCK_FUNCTIONS(X)
+#undef X
+
+static void note(char *report, size_t room, const char *candidate, const char *why) {
+    size_t used = strlen(report);
+    if (used + 1 < room) snprintf(report + used, room - used, "%s%s: %s", used ? "; " : "", candidate, why ? why : "unknown reason");
+}
+
+// The first symbol that the library does not have, or NULL when all are resolved.
+static const char *resolve(void *library) {
+#define X(result, name, parameters, arguments) \
+    if (!(p_##name = (result(*) parameters)dlsym(library, "duckdb_" #name))) return "duckdb_" #name;
+    DUCK_FUNCTIONS(X)
+#undef X
+    return NULL;
+}
+
+int duck_load(const char *candidates, char *report, size_t room) {
+    report[0] = 0;
+    for (const char *candidate = candidates; *candidate; candidate += strlen(candidate) + 1) {
+        const char *path = candidate;
+        const char *bar = strchr(candidate, '|');
+        if (bar) {
+            char first[1024];
+            snprintf(first, sizeof first, "%.*s", (int)(bar - candidate), candidate);
+            // Global, so that what is loaded next finds its symbols. Never initialised, and never closed.
+            if (!dlopen(first, RTLD_LAZY | RTLD_GLOBAL)) {
+                note(report, room, first, dlerror());
+                continue;
+            }
+            path = bar + 1;
+        }
+        void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+        if (!library) {
+            note(report, room, path, dlerror());
+            continue;
+        }
+        const char *missing = resolve(library);
+        if (missing) {
+            char why[256];
+            snprintf(why, sizeof why, "has no %s (another version?)", missing);
+            note(report, room, path, why);
+            dlclose(library);
+            continue;
+        }
+        snprintf(report, room, "%s", path);
+        return 0;
+    }
+    return 1;
+}
+
+void duck_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

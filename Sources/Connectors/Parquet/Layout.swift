@@ -1,0 +1,93 @@
+import Glibc
+import SluiceCore
+import SluiceDuckDB
+
+/// Where things lie in the sink's folder: names depend on table, chain, date and blocks alone.
+struct Layout: Sendable {
+    let directory: String
+    let chainID: UInt64
+
+    var manifests: String { "\(directory)/_manifests/\(chainID)" }
+    var temporary: String { "\(directory)/_temporary/\(chainID)" }
+
+    /// A block number, so that names sort as numbers do.
+    static func padded(_ number: UInt64) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 12 - digits.count)) + digits
+    }
+
+    /// Relative to the directory, as manifests name it.
+    func file(_ table: String, day: Int64, _ first: UInt64, _ last: UInt64) -> String {
+        "\(table)/chain_id=\(chainID)/date=\(Calendar.date(day))/\(table)_\(Self.padded(first))_\(Self.padded(last)).parquet"
+    }
+
+    func manifest(_ first: UInt64, _ last: UInt64) -> String { "\(manifests)/\(Self.padded(first))_\(Self.padded(last)).json" }
+
+    func temporaryFile(_ table: String) -> String { "\(temporary)/\(table).parquet" }
+
+    /// The blocks that a name ends in: `..._<first>_<last>.<suffix>`.
+    static func span(of name: String, suffix: String) -> ClosedRange<UInt64>? {
+        guard name.hasSuffix(suffix) else { return nil }
+        let parts = name.dropLast(suffix.count).split(separator: "_")
+        guard parts.count >= 2, let first = UInt64(parts[parts.count - 2]), let last = UInt64(parts[parts.count - 1]), first <= last else {
+            return nil
+        }
+        return first...last
+    }
+
+    /// All of a table's files of the chain, with their blocks; paths relative to the directory.
+    func files(_ table: String) -> [(path: String, span: ClosedRange<UInt64>)] {
+        let root = "\(table)/chain_id=\(chainID)"
+        return Folder.entries("\(directory)/\(root)").flatMap { date in
+            Folder.entries("\(directory)/\(root)/\(date)").compactMap { name in
+                guard name.hasPrefix(table + "_") else { return nil }
+                return Self.span(of: name, suffix: ".parquet").map { ("\(root)/\(date)/\(name)", $0) }
+            }
+        }
+    }
+
+    /// The spans that have a manifest, in order.
+    func manifestSpans() -> [ClosedRange<UInt64>] {
+        Folder.entries(manifests).compactMap { Self.span(of: $0, suffix: ".json") }
+    }
+
+    /// Removes a file; that there is none is well.
+    static func remove(_ path: String) throws {
+        if unlink(path) != 0 && errno != ENOENT { throw Folder.failure("removing \(path)") }
+    }
+
+    /// Moves a file that is on the disk to its name, and makes that last.
+    static func publish(_ temporary: String, as path: String) throws {
+        try Folder.sync(temporary)
+        let folder = Folder.parent(of: path)
+        try Folder.create(folder)
+        if rename(temporary, path) != 0 { throw Folder.failure("renaming \(temporary) to \(path)") }
+        try Folder.sync(folder)
+    }
+
+    /// Writes a small file so that it is there whole or not at all.
+    func publish(text: String, as path: String) throws {
+        try Folder.create(temporary)
+        let partial = "\(temporary)/manifest"
+        let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard file >= 0 else { throw Folder.failure("creating \(partial)") }
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            guard count > 0 else {
+                let failure = Folder.failure("writing \(partial)")
+                close(file)
+                throw failure
+            }
+            bytes = bytes.dropFirst(count)
+        }
+        close(file)
+        try Self.publish(partial, as: path)
+    }
+
+    static func size(_ path: String) throws -> Int {
+        var info = stat()
+        guard stat(path, &info) == 0 else { throw Folder.failure("looking at \(path)") }
+        return Int(info.st_size)
+    }
+}

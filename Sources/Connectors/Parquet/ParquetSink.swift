@@ -1,0 +1,90 @@
+public import SluiceCore
+import SluiceDuckDB
+
+/// Loads tables into a folder of Parquet files. It cannot undo cheaply, so it is given only what is final.
+///
+/// A file is written while its blocks arrive, under a temporary name. When the last is there, all files of the span are forced to
+/// disk and renamed, then the span's manifest is written, and only then the position moves. Files that no manifest names are
+/// what a crash left: they are removed at the next start, and written again with the same bytes.
+public final class ParquetSink: Sink {
+    private let options: ParquetSinkOptions
+    private let positions: any PositionStore
+    private let engine: Engine
+
+    /// Opens nothing yet.
+    public init(_ options: ParquetSinkOptions, positions: any PositionStore) {
+        self.options = options
+        self.positions = positions
+        self.engine = Engine(options)
+    }
+
+    public var delivery: Delivery { .effectivelyOnce }
+    public var holdsBackToFinality: Bool { true }
+
+    /// - Throws: `pause` when the folder holds another pipeline's files of this chain, lacks what the position says it has, or cannot
+    ///   be written.
+    public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
+        let database = try await engine.claim(stream)
+        do {
+            let writer = try ParquetWriter(stream, tables, options, positions, database)
+            try await writer.recover()
+            return ParquetSinkStream(writer: writer)
+        } catch {
+            await engine.release(stream)
+            throw error
+        }
+    }
+
+    /// Gives up the files that are not whole.
+    public func close() async { await engine.close() }
+
+    /// One DuckDB in memory for all streams, opened when the first needs it.
+    private actor Engine {
+        private let options: ParquetSinkOptions
+        private let worker = WorkerThread(name: "parquet-open")
+        private var database: DuckDBDatabase?
+        private var chains: [UInt64: StreamID] = [:]
+
+        nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
+
+        init(_ options: ParquetSinkOptions) { self.options = options }
+
+        deinit { worker.stop() }
+
+        func claim(_ stream: StreamID) throws -> DuckDBDatabase {
+            if let other = chains[stream.chainID] {
+                throw SluiceError(
+                    .parquetFolder, .config, "\(stream) and \(other) would write the same chain to \(options.directory)",
+                    mend: "give each pipeline a folder of its own")
+            }
+            let database =
+                try database
+                ?? DuckDBDatabase(
+                    path: nil,
+                    settings: [
+                        "memory_limit": "\(options.memoryLimitBytes)B", "temp_directory": "\(options.directory)/_temporary/duckdb",
+                    ])
+            self.database = database
+            chains[stream.chainID] = stream
+            return database
+        }
+
+        func release(_ stream: StreamID) { chains[stream.chainID] = nil }
+
+        func close() {
+            chains = [:]
+            database = nil
+        }
+    }
+}
+
+/// One stream; the writer does the work.
+struct ParquetSinkStream: SinkStream {
+    let writer: ParquetWriter
+
+    func position() async throws -> Position? { await writer.position() }
+    func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
+    func flush() async throws -> Position? { await writer.flush() }
+    func rollback(to position: Position) async throws { try await writer.rollback(to: position) }
+    func finish() async throws -> Position? { try await writer.finish() }
+}

@@ -1,0 +1,32 @@
+/// How the Parquet sink writes.
+public struct ParquetSinkOptions: Sendable, Hashable {
+    /// The folder; made when it is not there.
+    public var directory: String
+    /// A file ends at each multiple of so many blocks, and at each change of the UTC date.
+    public var blocksPerFile: UInt64
+    /// zstd's level: 1 (quick) to 22.
+    public var compressionLevel: Int
+    /// Rows a row group holds. A row group is in memory until it is whole, once a table.
+    public var rowGroupRows: Int
+    /// What DuckDB may use for all open files, in bytes.
+    public var memoryLimitBytes: Int
+    /// Bytes that may wait for each open file.
+    public var queueBytes: Int
+
+    public init(
+        directory: String, blocksPerFile: UInt64 = 1_000, compressionLevel: Int = 1, rowGroupRows: Int = 16_384,
+        memoryLimitBytes: Int = 64_000_000, queueBytes: Int = 1_000_000
+    ) {
+        self.directory = directory
+        self.blocksPerFile = max(1, blocksPerFile)
+        self.compressionLevel = compressionLevel
+        self.rowGroupRows = rowGroupRows
+        self.memoryLimitBytes = memoryLimitBytes
+        self.queueBytes = queueBytes
+    }
+
+    /// What every COPY says.
+    var copyOptions: String {
+        "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL \(compressionLevel), ROW_GROUP_SIZE \(rowGroupRows)"
+    }
+}
