@@ -1,7 +1,7 @@
 /// Guesses what was meant.
-enum Spelling {
+public enum Spelling {
     /// The candidate that a misspelt word most likely stands for; nil when none is near.
-    static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
+    public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
         let folded = fold(word)
         guard !folded.isEmpty, folded.count <= 64 else { return nil }
         var best: (distance: Int, word: String)?

@@ -124,9 +124,10 @@ public protocol SinkStream: Sendable {
     func finish() async throws -> Position?
 }
 
-/// Where a sink without transactions keeps what it has made durable. Blocking; `save` returns when the position will survive a
+/// Where a sink without transactions keeps what it has made durable. Blocking; `save` returns when the segments will survive a
 /// power cut.
-public protocol PositionStore: Sendable {
-    func load(_ stream: StreamID) throws -> Position?
-    func save(_ stream: StreamID, _ position: Position) throws
+public protocol SegmentStore: Sendable {
+    func load(_ stream: StreamID) throws -> [Segment]
+    /// Replaces all segments of the stream.
+    func save(_ segments: [Segment], of stream: StreamID) throws
 }

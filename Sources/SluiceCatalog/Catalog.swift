@@ -1,0 +1,30 @@
+import DuckDBConnector
+import EthereumConnector
+import ParquetConnector
+public import SluiceConfig
+public import SluiceCore
+
+/// Everything that can be named in a configuration. The only module that knows every connector: one line each.
+public enum Catalog {
+    /// All registers, by which graph, docs and `sluice registers` are made.
+    public static let registers: [Register] = EthereumRegisters.all
+
+    /// All kinds of sinks.
+    public static let sinks: [SinkConnector] = [
+        SinkConnector("duckdb", DuckDBSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in DuckDBSink(DuckDBSinkOptions(options)) },
+        SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce) { name, options, store in
+            ParquetSink(ParquetSinkOptions(options), positions: StoredSegments(store: store, sink: name))
+        },
+    ]
+
+    /// The register of a name; nil when there is none.
+    public static func register(_ name: String) -> Register? { registers.first { $0.name == name } }
+
+    /// The kind of sink of a type; nil when there is none.
+    public static func sink(_ type: String) -> SinkConnector? { sinks.first { $0.type == type } }
+
+    /// What configurations are checked against.
+    public static let configuration = ConfigCatalog(
+        sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
+        tables: { name in register(name)?.schemas.map(\.name) ?? [] })
+}

@@ -1,0 +1,22 @@
+public import SluiceConfig
+public import SluiceCore
+public import SluiceStore
+
+/// A kind of sink as it can be named in a configuration: `type:`, its options, and how one is made.
+public struct SinkConnector: Sendable {
+    public let type: String
+    public let spec: ObjectSpec
+    public let delivery: Delivery
+    /// Makes one out of checked options; connects to nothing yet. `name` is the sink's in the configuration.
+    public let make: @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
+
+    public init(
+        _ type: String, _ spec: ObjectSpec, delivery: Delivery,
+        make: @escaping @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
+    ) {
+        self.type = type
+        self.spec = spec
+        self.delivery = delivery
+        self.make = make
+    }
+}

@@ -1,0 +1,52 @@
+extension SluiceError.Code {
+    /// A batch does not fit what a store holds already.
+    public static let sinkOrder = SluiceError.Code("sink_order")
+}
+
+/// The blocks that a store holds for one stream: segments in ascending order that do not overlap. Pure.
+public struct Coverage: Hashable, Sendable {
+    public private(set) var segments: [Segment]
+
+    /// Takes segments in any order.
+    public init(_ segments: [Segment] = []) { self.segments = segments.sorted { $0.first < $1.first } }
+
+    /// Adds the blocks of a span: the segment that ends where it begins grows, else there is a new one.
+    /// - Throws: `sink_order` (class `fatal`) when blocks of it are there already, or when it does not descend from what it would extend.
+    public mutating func append(_ span: Span, stream: StreamID) throws(SluiceError) {
+        let behind = segments.firstIndex { $0.first >= span.first } ?? segments.endIndex
+        if behind < segments.endIndex, segments[behind].first <= span.last.number { throw Self.overlap(span, segments[behind], stream) }
+        guard behind > 0, case let before = segments[behind - 1], before.last.number + 1 >= span.first else {
+            segments.insert(Segment(first: span.first, last: span.last), at: behind)
+            return
+        }
+        guard before.last.number + 1 == span.first else { throw Self.overlap(span, before, stream) }
+        guard before.last.hash == span.parentHash else {
+            throw SluiceError(
+                .sinkOrder, .fatal, "a batch of \(stream) begins at block \(span.first) behind \(span.parentHash), but the sink holds \(before.last)")
+        }
+        segments[behind - 1] = Segment(first: before.first, last: span.last)
+    }
+
+    /// Takes off what lies behind `position` in the segment that holds it, or that begins behind it. Returns the blocks taken off.
+    public mutating func rollback(to position: Position) -> ClosedRange<UInt64>? {
+        guard let index = segments.firstIndex(where: { $0.first <= position.number + 1 && $0.last.number > position.number }) else { return nil }
+        let segment = segments[index]
+        if segment.first > position.number {
+            segments.remove(at: index)
+        } else {
+            segments[index] = Segment(first: segment.first, last: position)
+        }
+        return max(segment.first, position.number + 1)...segment.last.number
+    }
+
+    /// The segment that holds a block, or ends right before it.
+    public func segment(at number: UInt64) -> Segment? {
+        segments.first { $0.first <= number && number <= $0.last.number + 1 }
+    }
+
+    private static func overlap(_ span: Span, _ segment: Segment, _ stream: StreamID) -> SluiceError {
+        SluiceError(
+            .sinkOrder, .fatal,
+            "a batch of \(stream) holds blocks \(span.first) to \(span.last.number), but the sink has \(segment.first) to \(segment.last.number) already")
+    }
+}
