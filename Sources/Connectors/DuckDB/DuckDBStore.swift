@@ -124,32 +124,40 @@ actor DuckDBStore {
     // MARK: transactions
 
     private func commit() throws {
+        var targets: [StreamID: Position] = [:]
         try guarded { session in
             for id in streams.keys { try stage(id, session) }
-            guard inTransaction else { return }
-            let targets = streams.compactMapValues(\.staged)
+            targets = streams.compactMapValues(\.staged)
             for (id, position) in targets { try Self.store(position, of: id, session) }
-            do {
-                try session.execute("COMMIT", doing: "committing to \(options.path)")
-            } catch {
-                try settle(targets, after: error)
-            }
-            inTransaction = false
-            openRows = 0
-            openBytes = 0
-            for (id, position) in targets {
-                streams[id]?.durable = position
-                streams[id]?.staged = nil
-            }
+        }
+        guard inTransaction else { return }
+        do {
+            // No name for the session here: should it fail, none may be left over from it when the file is reopened.
+            try opened().execute("COMMIT", doing: "committing to \(options.path)")
+        } catch {
+            try settle(targets, after: error)
+        }
+        inTransaction = false
+        openRows = 0
+        openBytes = 0
+        for (id, position) in targets {
+            streams[id]?.durable = position
+            streams[id]?.staged = nil
         }
     }
 
     /// A commit that failed may have happened: what the reopened file says is the truth.
-    private func settle(_ targets: [StreamID: Position], after error: any Error) throws {
+    private func settle(_ targets: [StreamID: Position], after failure: any Error) throws {
         session = nil
         inTransaction = false
-        let fresh = try opened()
-        for (id, position) in targets where try readPosition(id, fresh) != position { throw error }
+        do {
+            let fresh = try opened()
+            for (id, position) in targets where try readPosition(id, fresh) != position { throw failure }
+        } catch {
+            // The file may not open either; what failed first is what the operator must mend.
+            forget()
+            throw failure
+        }
     }
 
     /// Hands the held batches of a stream to DuckDB.
