@@ -45,12 +45,12 @@ actor DuckDBStore {
     // MARK: streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {
-        guard streams[id] == nil else {
-            throw SluiceError(.duckdbSQL, .config, "stream \(id) is open already in \(options.path)", mend: "name each pipeline once")
-        }
         for table in tables { _ = try table.requiredBlockNumberField() }
+        // A stream that is opened again starts from what is committed; what it held is sent again.
+        streams[id]?.held = []
+        streams[id]?.heldBytes = 0
+        if inTransaction { try commit() }
         let session = try opened()
-        try endTransaction()
         try session.transaction("opening \(id) in \(options.path)") {
             try Migration(session: session, stream: id, path: options.path).run(tables)
         }
@@ -59,12 +59,10 @@ actor DuckDBStore {
     }
 
     func position(of id: StreamID) throws -> Position? {
-        let session = try opened()
-        guard var stream = streams[id] else { throw unknown(id) }
-        if stream.staged != nil { try endTransaction() }
-        let durable = try readPosition(id, session)
-        stream = Stream(schemas: stream.schemas, durable: durable, reported: durable)
-        streams[id] = stream
+        guard let stream = streams[id] else { throw unknown(id) }
+        guard stream.lost else { return stream.durable }
+        let durable = try readPosition(id, try opened())
+        streams[id] = Stream(schemas: stream.schemas, durable: durable, reported: durable)
         return durable
     }
 
@@ -118,7 +116,7 @@ actor DuckDBStore {
 
     /// Rolls back what is not committed and closes the file.
     func close() {
-        try? endTransaction()
+        forget()
         streams = [:]
         session = nil
     }
@@ -126,32 +124,40 @@ actor DuckDBStore {
     // MARK: transactions
 
     private func commit() throws {
+        var targets: [StreamID: Position] = [:]
         try guarded { session in
             for id in streams.keys { try stage(id, session) }
-            guard inTransaction else { return }
-            let targets = streams.compactMapValues(\.staged)
+            targets = streams.compactMapValues(\.staged)
             for (id, position) in targets { try Self.store(position, of: id, session) }
-            do {
-                try session.execute("COMMIT", doing: "committing to \(options.path)")
-            } catch {
-                try settle(targets, after: error)
-            }
-            inTransaction = false
-            openRows = 0
-            openBytes = 0
-            for (id, position) in targets {
-                streams[id]?.durable = position
-                streams[id]?.staged = nil
-            }
+        }
+        guard inTransaction else { return }
+        do {
+            // No name for the session here: should it fail, none may be left over from it when the file is reopened.
+            try opened().execute("COMMIT", doing: "committing to \(options.path)")
+        } catch {
+            try settle(targets, after: error)
+        }
+        inTransaction = false
+        openRows = 0
+        openBytes = 0
+        for (id, position) in targets {
+            streams[id]?.durable = position
+            streams[id]?.staged = nil
         }
     }
 
     /// A commit that failed may have happened: what the reopened file says is the truth.
-    private func settle(_ targets: [StreamID: Position], after error: any Error) throws {
+    private func settle(_ targets: [StreamID: Position], after failure: any Error) throws {
         session = nil
         inTransaction = false
-        let fresh = try opened()
-        for (id, position) in targets where try readPosition(id, fresh) != position { throw error }
+        do {
+            let fresh = try opened()
+            for (id, position) in targets where try readPosition(id, fresh) != position { throw failure }
+        } catch {
+            // The file may not open either; what failed first is what the operator must mend.
+            forget()
+            throw failure
+        }
     }
 
     /// Hands the held batches of a stream to DuckDB.
@@ -189,11 +195,7 @@ actor DuckDBStore {
         }
     }
 
-    /// Rolls back the open transaction: at opening, closing, or to start again from a position.
-    private func endTransaction() throws {
-        if inTransaction { forget() }
-    }
-
+    /// Rolls back the open transaction, and what is held with it.
     private func forget() {
         if inTransaction { try? session?.execute("ROLLBACK") }
         inTransaction = false

@@ -25,14 +25,10 @@ public final class ParquetSink: Sink {
     ///   be written.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         let database = try await engine.claim(stream)
-        do {
-            let writer = try ParquetWriter(stream, tables, options, positions, database)
-            try await writer.recover()
-            return ParquetSinkStream(writer: writer)
-        } catch {
-            await engine.release(stream)
-            throw error
-        }
+        let writer = try ParquetWriter(stream, tables, options, positions, database)
+        await engine.replace(with: writer)
+        try await writer.recover()
+        return ParquetSinkStream(writer: writer)
     }
 
     /// Gives up the files that are not whole.
@@ -43,7 +39,7 @@ public final class ParquetSink: Sink {
         private let options: ParquetSinkOptions
         private let worker = WorkerThread(name: "parquet-open")
         private var database: DuckDBDatabase?
-        private var chains: [UInt64: StreamID] = [:]
+        private var writers: [UInt64: ParquetWriter] = [:]
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -52,9 +48,9 @@ public final class ParquetSink: Sink {
         deinit { worker.stop() }
 
         func claim(_ stream: StreamID) throws -> DuckDBDatabase {
-            if let other = chains[stream.chainID] {
+            if let other = writers[stream.chainID], other.id != stream {
                 throw SluiceError(
-                    .parquetFolder, .config, "\(stream) and \(other) would write the same chain to \(options.directory)",
+                    .parquetFolder, .config, "\(stream) and \(other.id) would write the same chain to \(options.directory)",
                     mend: "give each pipeline a folder of its own")
             }
             let database =
@@ -65,14 +61,17 @@ public final class ParquetSink: Sink {
                         "memory_limit": "\(options.memoryLimitBytes)B", "temp_directory": "\(options.directory)/_temporary/duckdb",
                     ])
             self.database = database
-            chains[stream.chainID] = stream
             return database
         }
 
-        func release(_ stream: StreamID) { chains[stream.chainID] = nil }
+        /// A stream that is opened again starts from what is durable; its old writer gives its files up first.
+        func replace(with writer: ParquetWriter) async {
+            await writers.updateValue(writer, forKey: writer.id.chainID)?.retire()
+        }
 
-        func close() {
-            chains = [:]
+        func close() async {
+            for writer in writers.values { await writer.retire() }
+            writers = [:]
             database = nil
         }
     }

@@ -52,8 +52,8 @@ actor ParquetWriter {
 
     // MARK: the stream
 
-    func position() async -> Position? {
-        await abandon()
+    /// After a failure it also makes the stream usable again, from that position.
+    func position() -> Position? {
         lost = false
         reported = durable
         return durable
@@ -99,6 +99,12 @@ actor ParquetWriter {
             try truncate(to: position)
         }
         reported = durable
+    }
+
+    /// Ends the stream without its open files: another one takes its place.
+    func retire() async {
+        await abandon()
+        lost = true
     }
 
     // MARK: files
