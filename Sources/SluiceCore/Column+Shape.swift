@@ -143,10 +143,8 @@ extension Table {
 }
 
 extension Batch {
-    /// The part of the batch up to `position`, which must lie inside of its span.
-    public func through(_ position: Position, timestamp: UInt64) -> Batch {
-        Batch(
-            chainID: chainID, span: Span(first: span.first, parentHash: span.parentHash, last: position, lastTimestamp: timestamp),
-            tables: tables.map { $0.through(block: position.number) })
+    /// The part of the batch up to a block, which must lie in its span.
+    public func through(block number: UInt64) -> Batch {
+        Batch(chainID: chainID, span: span.through(number), tables: tables.map { $0.through(block: number) })
     }
 }

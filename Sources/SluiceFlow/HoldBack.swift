@@ -42,7 +42,7 @@ public struct HoldBack: Sendable {
         }
         held.removeAll { $0.span.first > position.number }
         if let last = held.last, last.span.last.number > position.number {
-            held[held.count - 1] = last.through(position, timestamp: last.span.lastTimestamp)
+            held[held.count - 1] = last.through(block: position.number)
         }
         return true
     }

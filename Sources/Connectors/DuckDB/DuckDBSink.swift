@@ -29,7 +29,7 @@ struct DuckDBSinkStream: SinkStream {
     let id: StreamID
     let store: DuckDBStore
 
-    func position() async throws -> Position? { try await store.position(of: id) }
+    func coverage() async throws -> [Segment] { try await store.coverage(of: id) }
     func write(_ batch: Batch) async throws -> Position? { try await store.write(batch, of: id) }
     func flush() async throws -> Position? { try await store.flush(id) }
     func rollback(to position: Position) async throws { try await store.rollback(id, to: position) }

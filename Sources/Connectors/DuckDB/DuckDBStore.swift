@@ -2,8 +2,6 @@ import SluiceCore
 import SluiceDuckDB
 
 extension SluiceError.Code {
-    /// A batch does not continue what the sink holds.
-    static let sinkOrder = Self("sink.order")
     /// A transaction of several streams failed, and this stream had rows in it.
     static let sinkReopen = Self("sink.reopen")
 }
@@ -17,15 +15,17 @@ actor DuckDBStore {
     private struct Stream {
         let schemas: [Schema]
         /// What is committed.
-        var durable: Position?
-        /// What is in the open transaction.
-        var staged: Position?
+        var durable: Coverage
+        /// What will be, with the open transaction; nil when it holds nothing of this stream.
+        var staged: Coverage?
         /// What was taken, but not handed to DuckDB.
         var held: [Batch] = []
         var heldBytes = 0
-        var reported: Position?
+        /// What is covered with all that was taken.
+        var taken: Coverage
+        /// The last block of the batch that was committed last, until the caller is told.
+        var news: Position?
         var lost = false
-        var taken: Position? { held.last?.span.last ?? staged ?? durable }
     }
 
     private let options: DuckDBSinkOptions
@@ -54,21 +54,22 @@ actor DuckDBStore {
         try session.transaction("opening \(id) in \(options.path)") {
             try Migration(session: session, stream: id, path: options.path).run(tables)
         }
-        let durable = try readPosition(id, session)
-        streams[id] = Stream(schemas: tables, durable: durable, reported: durable)
+        let durable = try readCoverage(id, session)
+        streams[id] = Stream(schemas: tables, durable: durable, taken: durable)
     }
 
-    func position(of id: StreamID) throws -> Position? {
+    func coverage(of id: StreamID) throws -> [Segment] {
         guard let stream = streams[id] else { throw unknown(id) }
-        guard stream.lost else { return stream.durable }
-        let durable = try readPosition(id, try opened())
-        streams[id] = Stream(schemas: stream.schemas, durable: durable, reported: durable)
-        return durable
+        guard stream.lost else { return stream.durable.segments }
+        let durable = try readCoverage(id, try opened())
+        streams[id] = Stream(schemas: stream.schemas, durable: durable, taken: durable)
+        return durable.segments
     }
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
         var stream = try ready(id)
         try check(batch, id, stream)
+        try stream.taken.append(batch.span, stream: id)
         stream.held.append(batch)
         stream.heldBytes += batch.byteCount
         streams[id] = stream
@@ -87,29 +88,29 @@ actor DuckDBStore {
     func flush(_ id: StreamID) throws -> Position? {
         let stream = try ready(id)
         if stream.taken != stream.durable { try commit() }
-        _ = report(id)
-        return streams[id]?.durable
+        return report(id)
     }
 
     func rollback(_ id: StreamID, to position: Position) throws {
         var stream = try ready(id)
-        if let taken = stream.taken, taken.number < position.number {
-            throw SluiceError(.sinkOrder, .fatal, "rolling back \(id) to \(position), though only \(taken) was taken")
-        }
-        stream.held.removeAll { $0.span.first > position.number }
+        guard let removed = stream.taken.rollback(to: position) else { return }
+        // What was not handed over yet need not be undone. A batch that begins before the position goes in first, and is cut there.
+        stream.held.removeAll { removed.contains($0.span.first) }
         stream.heldBytes = stream.held.reduce(0) { $0 + $1.byteCount }
         streams[id] = stream
         try guarded { session in
-            // A batch that begins before the position and ends behind it goes in first, and is cut there.
             try stage(id, session)
             try begin(session)
             for schema in stream.schemas {
                 let field = DuckDBSession.quoted(try schema.requiredBlockNumberField())
                 try session.execute(
-                    "DELETE FROM main.\(DuckDBSession.quoted(schema.name)) WHERE chain_id = \(id.chainID) AND \(field) > \(position.number)",
-                    doing: "undoing rows of \(schema.name) in \(options.path)")
+                    """
+                    DELETE FROM main.\(DuckDBSession.quoted(schema.name)) WHERE chain_id = \(id.chainID)
+                    AND \(field) BETWEEN \(removed.lowerBound) AND \(removed.upperBound)
+                    """, doing: "undoing rows of \(schema.name) in \(options.path)")
             }
-            streams[id]?.staged = position
+            streams[id]?.staged = stream.taken
+            streams[id]?.news = position
         }
         try commit()
     }
@@ -124,11 +125,11 @@ actor DuckDBStore {
     // MARK: transactions
 
     private func commit() throws {
-        var targets: [StreamID: Position] = [:]
+        var targets: [StreamID: Coverage] = [:]
         try guarded { session in
             for id in streams.keys { try stage(id, session) }
             targets = streams.compactMapValues(\.staged)
-            for (id, position) in targets { try Self.store(position, of: id, session) }
+            for (id, coverage) in targets { try store(coverage, of: id, session) }
         }
         guard inTransaction else { return }
         do {
@@ -140,19 +141,19 @@ actor DuckDBStore {
         inTransaction = false
         openRows = 0
         openBytes = 0
-        for (id, position) in targets {
-            streams[id]?.durable = position
+        for (id, coverage) in targets {
+            streams[id]?.durable = coverage
             streams[id]?.staged = nil
         }
     }
 
     /// A commit that failed may have happened: what the reopened file says is the truth.
-    private func settle(_ targets: [StreamID: Position], after failure: any Error) throws {
+    private func settle(_ targets: [StreamID: Coverage], after failure: any Error) throws {
         session = nil
         inTransaction = false
         do {
             let fresh = try opened()
-            for (id, position) in targets where try readPosition(id, fresh) != position { throw failure }
+            for (id, coverage) in targets where try readCoverage(id, fresh) != coverage { throw failure }
         } catch {
             // The file may not open either; what failed first is what the operator must mend.
             forget()
@@ -170,7 +171,8 @@ actor DuckDBStore {
         }
         openRows += stream.held.reduce(0) { $0 + $1.rowCount }
         openBytes += stream.heldBytes
-        stream.staged = last.span.last
+        stream.staged = stream.taken
+        stream.news = last.span.last
         stream.held = []
         stream.heldBytes = 0
         streams[id] = stream
@@ -205,6 +207,7 @@ actor DuckDBStore {
             streams[id]?.held = []
             streams[id]?.heldBytes = 0
             streams[id]?.staged = nil
+            streams[id]?.news = nil
             streams[id]?.lost = true
         }
     }
@@ -234,11 +237,6 @@ actor DuckDBStore {
 
     private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
         if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        if let taken = stream.taken, batch.span.first != taken.number + 1 || batch.span.parentHash != taken.hash {
-            throw SluiceError(
-                .sinkOrder, .fatal,
-                "a batch of \(id) begins at block \(batch.span.first) behind \(batch.span.parentHash), but the sink holds \(taken)")
-        }
         for table in batch.tables {
             guard stream.schemas.contains(table.schema) else {
                 throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
@@ -250,33 +248,43 @@ actor DuckDBStore {
     }
 
     private func report(_ id: StreamID) -> Position? {
-        guard let stream = streams[id], stream.durable != stream.reported else { return nil }
-        streams[id]?.reported = stream.durable
-        return stream.durable
+        guard let stream = streams[id], stream.staged == nil, let news = stream.news else { return nil }
+        streams[id]?.news = nil
+        return news
     }
 
-    private func readPosition(_ id: StreamID, _ session: DuckDBSession) throws -> Position? {
+    private func readCoverage(_ id: StreamID, _ session: DuckDBSession) throws -> Coverage {
         let rows = try session.rows(
-            "SELECT number, hash FROM sluice.positions WHERE stream = \(DuckDBSession.literal(id.pipeline)) AND chain_id = \(id.chainID)",
-            doing: "reading the position of \(id) in \(options.path)")
-        guard let row = rows.first else { return nil }
-        guard rows.count == 1, let number = row[0].uint64, let hash = row[1].bytes.flatMap({ Hash32($0) }) else {
-            throw SluiceError(
-                .duckdbOpen, .pause, "sluice.positions in \(options.path) is damaged for stream \(id)",
-                mend: "restore the file, or write to another path")
-        }
-        return Position(number: number, hash: hash)
+            """
+            SELECT first, number, hash FROM sluice.segments
+            WHERE stream = \(DuckDBSession.literal(id.pipeline)) AND chain_id = \(id.chainID) ORDER BY first
+            """, doing: "reading what \(options.path) holds of \(id)")
+        return Coverage(
+            try rows.map { row in
+                guard let first = row[0].uint64, let number = row[1].uint64, let hash = row[2].bytes.flatMap({ Hash32($0) }), first <= number else {
+                    throw SluiceError(
+                        .duckdbOpen, .pause, "sluice.segments in \(options.path) is damaged for stream \(id)",
+                        mend: "restore the file, or write to another path")
+                }
+                return Segment(first: first, last: Position(number: number, hash: hash))
+            })
     }
 
-    private static func store(_ position: Position, of id: StreamID, _ session: DuckDBSession) throws {
+    /// Writes what changed: mostly the end of one segment.
+    private func store(_ coverage: Coverage, of id: StreamID, _ session: DuckDBSession) throws {
         let key = "stream = \(DuckDBSession.literal(id.pipeline)) AND chain_id = \(id.chainID)"
-        let hash = "unhex('\(position.hash.description.dropFirst(2))')"
-        // Two statements that each do nothing when the other one applies: no index, no upsert.
-        try session.execute(
-            """
-            UPDATE sluice.positions SET number = \(position.number), hash = \(hash) WHERE \(key);
-            INSERT INTO sluice.positions SELECT \(DuckDBSession.literal(id.pipeline)), \(id.chainID), \(position.number), \(hash)
-            WHERE NOT EXISTS (SELECT 1 FROM sluice.positions WHERE \(key));
-            """, doing: "storing the position of \(id)")
+        let before = Dictionary((streams[id]?.durable.segments ?? []).map { ($0.first, $0) }, uniquingKeysWith: { first, _ in first })
+        var statements: [String] = []
+        for segment in coverage.segments where before[segment.first] != segment {
+            let hash = "unhex('\(segment.last.hash.description.dropFirst(2))')"
+            statements.append(
+                before[segment.first] == nil
+                    ? "INSERT INTO sluice.segments VALUES (\(DuckDBSession.literal(id.pipeline)), \(id.chainID), \(segment.first), \(segment.last.number), \(hash))"
+                    : "UPDATE sluice.segments SET number = \(segment.last.number), hash = \(hash) WHERE \(key) AND first = \(segment.first)")
+        }
+        let kept = Set(coverage.segments.map(\.first))
+        for first in before.keys where !kept.contains(first) { statements.append("DELETE FROM sluice.segments WHERE \(key) AND first = \(first)") }
+        guard !statements.isEmpty else { return }
+        try session.execute(statements.joined(separator: ";\n"), doing: "storing how far \(id) is")
     }
 }

@@ -13,11 +13,12 @@ struct Migration {
             """
             CREATE SCHEMA IF NOT EXISTS sluice;
             CREATE SCHEMA IF NOT EXISTS hex;
-            CREATE TABLE IF NOT EXISTS sluice.positions (stream VARCHAR, chain_id UBIGINT, number UBIGINT, hash BLOB);
+            CREATE TABLE IF NOT EXISTS sluice.segments (stream VARCHAR, chain_id UBIGINT, first UBIGINT, number UBIGINT, hash BLOB);
             CREATE TABLE IF NOT EXISTS sluice.owners (table_name VARCHAR, chain_id UBIGINT, stream VARCHAR);
             CREATE MACRO IF NOT EXISTS to_0x(value) AS '0x' || lower(hex(value));
             CREATE MACRO IF NOT EXISTS from_0x(digits) AS unhex(regexp_replace(digits, '^0[xX]', ''));
             """, doing: "preparing \(path)")
+        try requireSameTables(tables)
         for table in tables {
             try own(table)
             try shape(table)
@@ -38,6 +39,23 @@ struct Migration {
                 "table \(table.name) in \(path) holds chain \(stream.chainID) as pipeline \(owner) wrote it; \(stream.pipeline) cannot share it",
                 mend: "give \(stream.pipeline) a sink with another path, or the name \(owner) back")
         }
+    }
+
+    /// A table that joins or leaves a stream later would have a hole that nothing shows: the segments speak of all tables.
+    private func requireSameTables(_ tables: [Schema]) throws {
+        let key = "chain_id = \(stream.chainID) AND stream = \(DuckDBSession.literal(stream.pipeline))"
+        guard let first = try session.rows("SELECT min(first) FROM sluice.segments WHERE \(key)").first?.first?.uint64 else {
+            // Nothing is stored yet: what was claimed before may be given up.
+            return try session.execute("DELETE FROM sluice.owners WHERE \(key)")
+        }
+        let owned = try session.rows("SELECT table_name FROM sluice.owners WHERE \(key)").compactMap { $0.first?.text }
+        let named = tables.map(\.name)
+        guard let different = Set(owned).symmetricDifference(named).min() else { return }
+        let news = owned.contains(different) ? "no longer asks for" : "now asks for"
+        throw SluiceError(
+            .duckdbSQL, .pause,
+            "\(stream.pipeline) \(news) table \(different), but \(path) holds its blocks from \(first) on as they were asked for before",
+            mend: "give the other registers a pipeline of their own, or write to another path")
     }
 
     private func shape(_ table: Schema) throws {

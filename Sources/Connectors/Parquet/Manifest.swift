@@ -14,6 +14,8 @@ struct Manifest: Sendable {
     let first: UInt64
     let last: Position
     let files: [File]
+    /// Tables that the span was written for; those without a row have no file.
+    let tables: [String]
 
     /// As JSON. `schemas` are those of the stream.
     func json(_ schemas: [Schema]) -> String {
@@ -57,7 +59,7 @@ struct Manifest: Sendable {
                 """
                 SELECT json_extract_string(content, '$.stream'), json_extract_string(content, '$.chain_id')::UBIGINT,
                     json_extract_string(content, '$.first_block')::UBIGINT, json_extract_string(content, '$.last_block')::UBIGINT,
-                    json_extract_string(content, '$.last_hash') FROM \(source)
+                    json_extract_string(content, '$.last_hash'), array_to_string(json_keys(content, '$.schema'), chr(10)) FROM \(source)
                 """)
             files = try session.rows(
                 """
@@ -66,7 +68,7 @@ struct Manifest: Sendable {
                 """)
         } catch let error as SluiceError where error.code == .duckdbSQL { throw damaged }
         guard let row = rows.first, let pipeline = row[0].text, let chain = row[1].uint64, let first = row[2].uint64,
-            let last = row[3].uint64, let hash = row[4].text.flatMap({ Hash32(hex: $0) })
+            let last = row[3].uint64, let hash = row[4].text.flatMap({ Hash32(hex: $0) }), let tables = row[5].text
         else { throw damaged }
         return Manifest(
             stream: StreamID(pipeline: pipeline, chainID: chain), first: first, last: Position(number: last, hash: hash),
@@ -75,7 +77,7 @@ struct Manifest: Sendable {
                     throw damaged
                 }
                 return File(table: table, path: path, rows: Int(rows), bytes: Int(bytes))
-            })
+            }, tables: tables.split(separator: "\n").map(String.init))
     }
 
     private static func text(_ value: String) -> String {

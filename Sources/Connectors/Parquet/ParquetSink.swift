@@ -8,13 +8,13 @@ import SluiceDuckDB
 /// what a crash left: they are removed at the next start, and written again with the same bytes.
 public final class ParquetSink: Sink {
     private let options: ParquetSinkOptions
-    private let positions: any PositionStore
+    private let segments: any SegmentStore
     private let engine: Engine
 
     /// Opens nothing yet.
-    public init(_ options: ParquetSinkOptions, positions: any PositionStore) {
+    public init(_ options: ParquetSinkOptions, segments: any SegmentStore) {
         self.options = options
-        self.positions = positions
+        self.segments = segments
         self.engine = Engine(options)
     }
 
@@ -25,7 +25,7 @@ public final class ParquetSink: Sink {
     ///   be written.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         let database = try await engine.claim(stream)
-        let writer = try ParquetWriter(stream, tables, options, positions, database)
+        let writer = try ParquetWriter(stream, tables, options, segments, database)
         await engine.replace(with: writer)
         try await writer.recover()
         return ParquetSinkStream(writer: writer)
@@ -81,7 +81,7 @@ public final class ParquetSink: Sink {
 struct ParquetSinkStream: SinkStream {
     let writer: ParquetWriter
 
-    func position() async throws -> Position? { await writer.position() }
+    func coverage() async throws -> [Segment] { await writer.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
     func flush() async throws -> Position? { await writer.flush() }
     func rollback(to position: Position) async throws { try await writer.rollback(to: position) }

@@ -10,24 +10,43 @@ extension ParquetWriter {
         try Folder.create(layout.manifests)
         for name in Folder.entries(layout.temporary) { try Layout.remove("\(layout.temporary)/\(name)") }
         try endInterruptedRollback()
-        if let span = layout.manifestSpans().last {
+        var found: [Segment] = []
+        for span in layout.manifestSpans() {
             let manifest = try Manifest.read(layout.manifest(span.lowerBound, span.upperBound), session)
             guard manifest.stream == id else {
                 throw SluiceError(
                     .parquetFolder, .pause, "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
                     mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
             }
-            durable = manifest.last
+            guard Set(manifest.tables) == Set(schemas.map(\.name)) else {
+                // A table that joins or leaves later would have a hole that nothing shows: the manifests speak of all tables.
+                throw SluiceError(
+                    .parquetFolder, .pause,
+                    "\(id.pipeline) asks for other tables than \(layout.directory) holds of blocks \(span.lowerBound) to \(span.upperBound)",
+                    mend: "give the other registers a pipeline and a folder of their own")
+            }
+            found.append(Segment(first: manifest.first, last: manifest.last))
         }
-        let stored = try positions.load(id)
-        if let stored, stored.number > durable?.number ?? 0 || durable == nil {
+        durable = Coverage(Self.joined(found))
+        for segment in try segments.load(id) where !durable.segments.contains(where: { $0.first <= segment.first && $0.last.number >= segment.last.number }) {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) should hold chain \(id.chainID) up to block \(stored.number), but its manifests end at \(durable?.number.description ?? "none")",
-                mend: "restore the folder, or forget the stored position of \(id.pipeline) to fill it again")
+                "\(layout.directory) should hold blocks \(segment.first) to \(segment.last.number) of chain \(id.chainID), but its manifests do not name them",
+                mend: "restore the folder, or remove the state file to fill it again")
         }
         try sweep()
-        if let durable, stored != durable { try positions.save(id, durable) }
+        try segments.save(durable.segments, of: id)
+    }
+
+    /// Spans that follow each other, as one.
+    private static func joined(_ spans: [Segment]) -> [Segment] {
+        spans.reduce(into: []) { all, span in
+            if let last = all.last, last.last.number + 1 == span.first {
+                all[all.count - 1] = Segment(first: last.first, last: span.last)
+            } else {
+                all.append(span)
+            }
+        }
     }
 
     /// Two manifests that begin at one block: the shorter is newer, and the longer was about to go.
@@ -38,9 +57,11 @@ extension ParquetWriter {
         }
     }
 
-    /// Removes the files behind the last manifest.
+    /// Removes the files that no manifest names: a crash leaves those of one span at most.
     private func sweep() throws {
-        let orphans = schemas.flatMap { layout.files($0.name) }.filter { file in durable.map { file.span.upperBound > $0.number } ?? true }
+        let orphans = schemas.flatMap { layout.files($0.name) }.filter { file in
+            !durable.segments.contains { $0.first <= file.span.lowerBound && file.span.upperBound <= $0.last.number }
+        }
         let firsts = Set(orphans.map(\.span.lowerBound))
         guard firsts.count <= 1 else {
             throw SluiceError(
@@ -51,23 +72,18 @@ extension ParquetWriter {
         for file in orphans { try Layout.remove("\(layout.directory)/\(file.path)") }
     }
 
-    /// Removes everything behind a position: whole spans go, the one around it is written again.
-    func truncate(to position: Position) throws {
-        if durable == position { return }
-        for span in layout.manifestSpans().reversed() where span.upperBound > position.number {
+    /// Removes some blocks at the end of a segment: whole spans go, the one around `position` is written again.
+    func truncate(_ removed: ClosedRange<UInt64>, to position: Position) throws {
+        for span in layout.manifestSpans().reversed() where removed.contains(span.upperBound) {
             let path = layout.manifest(span.lowerBound, span.upperBound)
             let manifest = try Manifest.read(path, session)
             if span.lowerBound <= position.number { try shorten(manifest, to: position) }
             try Layout.remove(path)
             try Folder.sync(layout.manifests)
             for file in manifest.files { try Layout.remove("\(layout.directory)/\(file.path)") }
-            if span.lowerBound > position.number { durable = nil }
         }
-        let end = try layout.manifestSpans().last.map { try Manifest.read(layout.manifest($0.lowerBound, $0.upperBound), session).last }
-        durable = end
-        // A manifest without files marks the position where no span ends.
-        if end != position { try record(Manifest(stream: id, first: position.number, last: position, files: [])) }
-        try positions.save(id, position)
+        _ = durable.rollback(to: position)
+        try segments.save(durable.segments, of: id)
     }
 
     /// Writes the part of a span up to a position, under its own name.
@@ -100,6 +116,6 @@ extension ParquetWriter {
             try Layout.publish(partial, as: "\(layout.directory)/\(path)")
             files.append(Manifest.File(table: file.table, path: path, rows: Int(rows), bytes: bytes))
         }
-        try record(Manifest(stream: id, first: manifest.first, last: position, files: files))
+        try record(Manifest(stream: id, first: manifest.first, last: position, files: files, tables: manifest.tables))
     }
 }

@@ -6,37 +6,42 @@ actor ParquetWriter {
     /// The span whose files are open.
     private struct OpenSpan {
         let first: UInt64
-        var last: Position
-        var day: Int64?
+        /// Hash of the block before.
+        let parentHash: Hash32
+        var blocks: [BlockStamp]
+        let day: Int64
         var jobs: [String: CopyJob] = [:]
+        var span: Span { Span(first: first, parentHash: parentHash, blocks: blocks) }
     }
 
     let id: StreamID
     let schemas: [Schema]
     let options: ParquetSinkOptions
-    let positions: any PositionStore
+    let segments: any SegmentStore
     let layout: Layout
     let session: DuckDBSession
-    /// What is durable: the end of the last manifest.
-    var durable: Position?
+    /// What is durable: the spans of all manifests.
+    var durable = Coverage()
     private let worker: WorkerThread
     /// A connection, and so a thread, for each table.
     private let connections: [String: DuckDBConnection]
     private var cutter: SpanCutter
     private var open: OpenSpan?
     private var lost = false
-    private var reported: Position?
+    /// What is covered with the open files.
+    private var taken = Coverage()
+    private var news: Position?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
     init(
-        _ id: StreamID, _ schemas: [Schema], _ options: ParquetSinkOptions, _ positions: any PositionStore, _ database: DuckDBDatabase
+        _ id: StreamID, _ schemas: [Schema], _ options: ParquetSinkOptions, _ segments: any SegmentStore, _ database: DuckDBDatabase
     ) throws {
         for schema in schemas { _ = try schema.requiredBlockNumberField() }
         self.id = id
         self.schemas = schemas
         self.options = options
-        self.positions = positions
+        self.segments = segments
         layout = Layout(directory: options.directory, chainID: id.chainID)
         session = try database.connect()
         connections = try Dictionary(
@@ -52,20 +57,22 @@ actor ParquetWriter {
 
     // MARK: the stream
 
-    /// After a failure it also makes the stream usable again, from that position.
-    func position() -> Position? {
+    /// After a failure it also makes the stream usable again, from what is durable.
+    func coverage() -> [Segment] {
+        if open == nil || lost { taken = durable }
         lost = false
-        reported = durable
-        return durable
+        return durable.segments
     }
 
     func write(_ batch: Batch) async throws -> Position? {
         try check(batch)
-        let facts = try BlockFacts(batch)
+        try taken.append(batch.span, stream: id)
         try await guarded {
-            for piece in cutter.cut(first: batch.span.first, days: facts.days) {
+            // What does not continue the open files is of another segment.
+            if let open, open.span.last.number + 1 != batch.span.first { try await close() }
+            for piece in cutter.cut(batch.span) {
                 if piece.startsFile { try await close() }
-                try await take(piece, batch, facts)
+                try await take(piece, batch)
                 if piece.endsFile { try await close() }
             }
         }
@@ -73,32 +80,26 @@ actor ParquetWriter {
     }
 
     /// Files end where blocks say, so nothing can be made durable before.
-    func flush() -> Position? {
-        reported = durable
-        return durable
-    }
+    func flush() -> Position? { report() }
 
     func finish() async throws -> Position? {
         try checkUsable()
         try await guarded { try await close() }
-        reported = durable
-        return durable
+        return report()
     }
 
     func rollback(to position: Position) async throws {
         try checkUsable()
-        if let taken = open?.last ?? durable, taken.number < position.number {
-            throw SluiceError(.parquetOrder, .fatal, "rolling back \(id) to \(position), though only \(taken) was taken")
-        }
+        guard let removed = taken.rollback(to: position) else { return }
         try await guarded {
-            if let span = open, span.first > position.number {
+            if let span = open, removed.contains(span.first) {
                 await abandon()
-            } else {
+            } else if let span = open, removed.contains(span.span.last.number) {
                 try await close()
             }
-            try truncate(to: position)
+            try truncate(removed, to: position)
         }
-        reported = durable
+        news = nil
     }
 
     /// Ends the stream without its open files: another one takes its place.
@@ -109,16 +110,11 @@ actor ParquetWriter {
 
     // MARK: files
 
-    private func take(_ piece: SpanCutter.Piece, _ batch: Batch, _ facts: BlockFacts) async throws {
-        guard let hash = facts.hash(piece.last) else {
-            throw SluiceError(
-                .parquetOrder, .config, "a file of \(id) ends at block \(piece.last), whose hash no table of the batch says",
-                mend: "let the pipeline carry the blocks table, or batches end where files do")
-        }
-        let last = Position(number: piece.last, hash: hash)
-        var span = open ?? OpenSpan(first: piece.first, last: last)
-        span.last = last
-        span.day = span.day ?? piece.day
+    private func take(_ piece: SpanCutter.Piece, _ batch: Batch) async throws {
+        let at = Int(piece.first - batch.span.first)...Int(piece.last - batch.span.first)
+        var span =
+            open ?? OpenSpan(first: piece.first, parentHash: batch.span.hash(piece.first == 0 ? 0 : piece.first - 1), blocks: [], day: piece.day)
+        span.blocks += batch.span.blocks[at]
         open = span
         for table in batch.tables {
             let slice = table.slice(piece.first, piece.last)
@@ -145,27 +141,24 @@ actor ParquetWriter {
         guard let span = open else { return }
         for job in span.jobs.values { try await job.finish() }
         var files: [Manifest.File] = []
+        let range = (first: span.first, last: span.span.last)
         for (table, job) in span.jobs.sorted(by: { $0.key < $1.key }) {
-            guard let day = span.day else {
-                throw SluiceError(
-                    .parquetOrder, .config, "no row of blocks \(span.first) to \(span.last.number) of \(id) says its time",
-                    mend: "carry a block_timestamp, or a timestamp in the blocks table")
-            }
-            let path = layout.file(table, day: day, span.first, span.last.number)
+            let path = layout.file(table, day: span.day, range.first, range.last.number)
             let bytes = try Layout.size(layout.temporaryFile(table))
             try Layout.publish(layout.temporaryFile(table), as: "\(options.directory)/\(path)")
             files.append(Manifest.File(table: table, path: path, rows: job.rows, bytes: bytes))
         }
-        try record(Manifest(stream: id, first: span.first, last: span.last, files: files))
+        try record(Manifest(stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name)))
         open = nil
         cutter.reset()
-        try positions.save(id, span.last)
+        try durable.append(span.span, stream: id)
+        news = range.last
+        try segments.save(durable.segments, of: id)
     }
 
     /// Writes a manifest: from now on its span is there.
     func record(_ manifest: Manifest) throws {
         try layout.publish(text: manifest.json(schemas), as: layout.manifest(manifest.first, manifest.last.number))
-        durable = manifest.last
     }
 
     /// Gives up the open files.
@@ -196,11 +189,6 @@ actor ParquetWriter {
     private func check(_ batch: Batch) throws {
         try checkUsable()
         if batch.chainID != id.chainID { throw SluiceError(.parquetOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        if let taken = open?.last ?? durable, batch.span.first != taken.number + 1 || batch.span.parentHash != taken.hash {
-            throw SluiceError(
-                .parquetOrder, .fatal,
-                "a batch of \(id) begins at block \(batch.span.first) behind \(batch.span.parentHash), but the sink holds \(taken)")
-        }
         for table in batch.tables {
             guard schemas.contains(table.schema) else {
                 throw SluiceError(.parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
@@ -212,8 +200,7 @@ actor ParquetWriter {
     }
 
     private func report() -> Position? {
-        guard durable != reported else { return nil }
-        reported = durable
-        return durable
+        defer { news = nil }
+        return news
     }
 }

@@ -3,15 +3,14 @@ import SluiceDuckDB
 
 /// Decides where files end: pure, and by the blocks alone, so that how they came in batches never shows.
 ///
-/// A file ends with the last block before a multiple of `blocksPerFile`, and where the UTC date changes. A block without a row in
-/// any table has no date; it goes with the block before it.
+/// A file ends with the last block before a multiple of `blocksPerFile`, and where the UTC date changes.
 struct SpanCutter {
     /// Some blocks of a batch that go into one file.
     struct Piece: Equatable {
         let first: UInt64
         let last: UInt64
-        /// Days since 1970 of the file; nil when no block of it has a date yet.
-        let day: Int64?
+        /// Days since 1970 of the file.
+        let day: Int64
         /// Whether the file that is open ends before this piece.
         let startsFile: Bool
         /// Whether the file ends with this piece.
@@ -19,7 +18,7 @@ struct SpanCutter {
     }
 
     let blocksPerFile: UInt64
-    /// The date of the open file; nil when none is open, or no date is known.
+    /// The date of the open file; nil when none is open.
     private(set) var day: Int64?
 
     init(blocksPerFile: UInt64) { self.blocksPerFile = blocksPerFile }
@@ -27,69 +26,29 @@ struct SpanCutter {
     /// Forgets the open file.
     mutating func reset() { day = nil }
 
-    /// Cuts a batch. `days` has the date of each block of it, in order, nil where none is known.
-    mutating func cut(first: UInt64, days: [Int64?]) -> [Piece] {
+    /// Cuts a batch.
+    mutating func cut(_ span: Span) -> [Piece] {
         var pieces: [Piece] = []
-        var start = first
+        var start = span.first
         var starts = false
-        func piece(to last: UInt64, ends: Bool) -> Piece {
+        func piece(to last: UInt64, day: Int64, ends: Bool) -> Piece {
             Piece(first: start, last: last, day: day, startsFile: starts, endsFile: ends)
         }
-        for (index, known) in days.enumerated() {
-            let number = first + UInt64(index)
-            if let known, let open = day, known != open {
-                if number > start { pieces.append(piece(to: number - 1, ends: false)) }
+        for (index, block) in span.blocks.enumerated() {
+            let number = span.first + UInt64(index)
+            let today = Int64(block.timestamp / 86_400)
+            if let open = day, today != open {
+                if number > start { pieces.append(piece(to: number - 1, day: open, ends: false)) }
                 (start, starts) = (number, true)
             }
-            if let known { day = known }
+            day = today
             if (number + 1) % blocksPerFile == 0 {
-                pieces.append(piece(to: number, ends: true))
+                pieces.append(piece(to: number, day: today, ends: true))
                 (start, starts, day) = (number + 1, false, nil)
             }
         }
-        let end = first + UInt64(days.count)
-        if start < end { pieces.append(piece(to: end - 1, ends: false)) }
+        if let day, start <= span.last.number { pieces.append(piece(to: span.last.number, day: day, ends: false)) }
         return pieces
-    }
-}
-
-/// What the rows of a batch say about its blocks.
-struct BlockFacts {
-    let first: UInt64
-    private(set) var days: [Int64?]
-    private(set) var hashes: [Hash32?]
-
-    /// - Throws: `data` when rows are not in the order of blocks, or of blocks outside the batch.
-    init(_ batch: Batch) throws {
-        first = batch.span.first
-        days = Array(repeating: nil, count: batch.span.count)
-        hashes = Array(repeating: nil, count: batch.span.count)
-        for table in batch.tables { try learn(table, span: batch.span) }
-        hashes[batch.span.count - 1] = batch.span.last.hash
-    }
-
-    func hash(_ number: UInt64) -> Hash32? { hashes[Int(number - first)] }
-
-    private mutating func learn(_ table: Table, span: Span) throws {
-        guard let numbers = table.column(try table.schema.requiredBlockNumberField()) else { return }
-        let times = table.schema.blockTimeField.flatMap { table.column($0) }
-        let named = table.schema.blockNumberField == "number" ? "hash" : "block_hash"
-        let blockHashes = table.column(named).flatMap { $0.type == .fixedBytes(32) ? $0 : nil }
-        var previous: UInt64?
-        for row in 0..<table.rowCount {
-            let number = numbers.load(row, as: UInt64.self)
-            if number == previous { continue }
-            guard number >= previous ?? span.first, number <= span.last.number else {
-                throw SluiceError(
-                    .parquetOrder, .data,
-                    "row \(row) of \(table.schema.name) is of block \(number), out of order in a batch of \(span.first) to \(span.last.number)")
-            }
-            previous = number
-            let index = Int(number - first)
-            // Microseconds before 1970 do not occur: the first block of any chain is younger.
-            if let times, !times.isNull(row) { days[index] = times.load(row, as: Int64.self) / 86_400_000_000 }
-            if let blockHashes, !blockHashes.isNull(row) { hashes[index] = Hash32(blockHashes.bytes(row)) }
-        }
     }
 }
 

@@ -13,10 +13,9 @@ public struct DecodedBlock: Sendable {
 
     /// The same blocks as one batch, in order; they must follow each other.
     static func batch(_ blocks: [DecodedBlock], chainID: UInt64) -> Batch? {
-        guard let first = blocks.first, let last = blocks.last else { return nil }
+        guard let first = blocks.first else { return nil }
         let tables = first.tables.indices.map { index in Table.concatenated(blocks.map { $0.tables[index] }) }
-        return Batch(
-            chainID: chainID,
-            span: Span(first: first.ref.number, parentHash: first.parentHash, last: last.ref, lastTimestamp: last.timestamp), tables: tables)
+        let stamps = blocks.map { BlockStamp(hash: $0.ref.hash, timestamp: $0.timestamp) }
+        return Batch(chainID: chainID, span: Span(first: first.ref.number, parentHash: first.parentHash, blocks: stamps), tables: tables)
     }
 }
