@@ -38,6 +38,18 @@ import Testing
         #expect(try await store.ancestors(of: block(1), stream: StreamID(pipeline: "other", chainID: 1)) == [])
     }
 
+    @Test("the walk does not stray into another stream")
+    func streams() async throws {
+        let store = try await StateStore.open(folder.file("s"))
+        try await store.remember([link(1), link(2)], of: stream)
+        for other in [StreamID(pipeline: "main", chainID: 2), StreamID(pipeline: "other", chainID: 1)] {
+            try await store.remember([link(0), link(1)], of: other)
+            try await store.forgetBlocks(of: other, below: 1)
+            try await store.remember([link(0)], of: other)
+        }
+        #expect(try await store.ancestors(of: block(2), stream: stream) == [block(1), block(2)])
+    }
+
     @Test("the walk ends at a hole, and where a parent's number does not fit")
     func ends() async throws {
         let store = try await StateStore.open(folder.file("s"))
@@ -77,10 +89,20 @@ import Testing
         var all: [BlockRef] = []
         var floor: UInt64 = 0
         func hash() -> Hash32 { Hash32((0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }) ?? .zero }
+        func ancestors(of block: BlockRef) -> [BlockRef] {
+            var out: [BlockRef] = []
+            var at = known[block.hash]
+            while let link = at {
+                out.append(link.ref)
+                at = known[link.parentHash]
+            }
+            return out.reversed()
+        }
         for round in 0..<40 {
             // A branch of a few blocks onto any known block, most often a late one; sometimes onto one never seen.
             let late = all.suffix(6).filter { known[$0.hash] != nil }
-            let base = Int.random(in: 0..<8, using: &random) == 0 ? nil : (Bool.random(using: &random) ? all : late).randomElement(using: &random)
+            let choice = Bool.random(using: &random) ? all : late
+            let base = Int.random(in: 0..<8, using: &random) == 0 ? nil : choice.randomElement(using: &random)
             var tip = base ?? BlockRef(number: floor + UInt64.random(in: 0...5, using: &random), hash: hash())
             var links: [BlockLink] = []
             for _ in 0..<Int.random(in: 1...6, using: &random) {
@@ -95,8 +117,10 @@ import Testing
                 if known.updateValue(link, forKey: link.ref.hash) == nil { all.append(link.ref) }
             }
             try await store.remember([link(UInt64(round))], of: other)
+            #expect(try await store.ancestors(of: tip, stream: stream) == ancestors(of: tip))
             if Int.random(in: 0..<5, using: &random) == 0, let highest = all.map(\.number).max() {
-                floor = UInt64.random(in: floor...max(floor, highest), using: &random)
+                // As at real finality, the last blocks stay.
+                floor = UInt64.random(in: floor...max(floor, highest - min(highest, 6)), using: &random)
                 try await store.forgetBlocks(of: stream, below: floor)
                 known = known.filter { $0.value.ref.number >= floor }
             }
@@ -107,12 +131,7 @@ import Testing
         }
         var longest = 0
         for block in all {
-            var expected: [BlockRef] = []
-            var at = known[block.hash]
-            while let link = at {
-                expected.insert(link.ref, at: 0)
-                at = known[link.parentHash]
-            }
+            let expected = ancestors(of: block)
             #expect(try await store.ancestors(of: block, stream: stream) == expected)
             longest = max(longest, expected.count)
         }
