@@ -41,21 +41,3 @@ public struct RunStatus: Sendable, Hashable {
         self.updated = updated
     }
 }
-
-/// One entry of the store: how far a sink is for a pipeline.
-public struct PositionRecord: Sendable, Hashable {
-    public let pipeline: String
-    public let chainID: UInt64
-    public let sink: String
-    public let number: UInt64
-    /// Microseconds since 1970.
-    public let updated: Int64
-
-    public init(pipeline: String, chainID: UInt64, sink: String, number: UInt64, updated: Int64) {
-        self.pipeline = pipeline
-        self.chainID = chainID
-        self.sink = sink
-        self.number = number
-        self.updated = updated
-    }
-}

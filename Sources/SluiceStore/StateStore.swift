@@ -1,8 +1,8 @@
 internal import Glibc
 internal import SluiceCore
 
-/// Sluice's own durable state, in one SQLite file: how far every sink is, the blocks that may still be undone, and how the
-/// run is doing. Everything that returns from a writing method has reached the disk (WAL, `synchronous=FULL`).
+/// Sluice's own durable state, in one SQLite file: the blocks that every sink holds, the recent blocks with their parents, and
+/// how the run is doing. Everything that returns from a writing method has reached the disk (WAL, `synchronous=FULL`).
 ///
 /// One process writes (a lock file beside the state file sees to it); any number may read. All SQLite calls happen on the
 /// store's own thread. A damaged, foreign, newer or truncated file is an error that says so; the store never starts anew by

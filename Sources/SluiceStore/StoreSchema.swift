@@ -16,8 +16,8 @@ enum StoreSchema {
     /// The tables that digests watch; columns in the order of the digest.
     private static let tables = [
         TableShape(name: "meta", columns: ["key", "value"]),
-        TableShape(name: "positions", columns: ["pipeline", "chain_id", "sink", "number", "hash", "updated"]),
-        TableShape(name: "recent_blocks", columns: ["pipeline", "chain_id", "number", "hash"]),
+        TableShape(name: "segments", columns: ["pipeline", "chain_id", "sink", "first", "number", "hash", "updated"]),
+        TableShape(name: "recent_blocks", columns: ["pipeline", "chain_id", "number", "hash", "parent_hash"]),
         TableShape(
             name: "run_status",
             columns: [
@@ -32,17 +32,19 @@ enum StoreSchema {
             "CREATE TABLE digests (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID",
             "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
             """
-            CREATE TABLE positions (pipeline TEXT NOT NULL, chain_id INTEGER NOT NULL, sink TEXT NOT NULL, number INTEGER NOT NULL, \
-            hash BLOB NOT NULL, updated INTEGER NOT NULL, PRIMARY KEY (pipeline, chain_id, sink)) STRICT, WITHOUT ROWID
+            CREATE TABLE segments (pipeline TEXT NOT NULL, chain_id INTEGER NOT NULL, sink TEXT NOT NULL, first INTEGER NOT NULL, \
+            number INTEGER NOT NULL, hash BLOB NOT NULL, updated INTEGER NOT NULL, \
+            PRIMARY KEY (pipeline, chain_id, sink, first)) STRICT, WITHOUT ROWID
             """,
             """
             CREATE TABLE recent_blocks (pipeline TEXT NOT NULL, chain_id INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, \
-            PRIMARY KEY (pipeline, chain_id, number)) STRICT, WITHOUT ROWID
+            parent_hash BLOB NOT NULL, PRIMARY KEY (pipeline, chain_id, hash)) STRICT, WITHOUT ROWID
             """,
+            "CREATE INDEX recent_blocks_number ON recent_blocks (pipeline, chain_id, number)",
             """
             CREATE TABLE run_status (pipeline TEXT PRIMARY KEY, chain_id INTEGER NOT NULL, state TEXT NOT NULL, message TEXT, \
-            head INTEGER, finalized INTEGER, position INTEGER, reorgs INTEGER NOT NULL, deepest_reorg INTEGER NOT NULL, started INTEGER NOT NULL, \
-            updated INTEGER NOT NULL) STRICT, WITHOUT ROWID
+            head INTEGER, finalized INTEGER, position INTEGER, reorgs INTEGER NOT NULL, deepest_reorg INTEGER NOT NULL, \
+            started INTEGER NOT NULL, updated INTEGER NOT NULL) STRICT, WITHOUT ROWID
             """,
             """
             CREATE TABLE run_rows (pipeline TEXT NOT NULL, table_name TEXT NOT NULL, rows INTEGER NOT NULL, \

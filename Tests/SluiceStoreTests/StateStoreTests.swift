@@ -9,53 +9,6 @@ import Testing
 
     init() throws { folder = try StoreFolder() }
 
-    @Test("positions survive closing and opening, by pipeline, chain and sink")
-    func positions() async throws {
-        let path = folder.file("deep/er/state.db")
-        let store = try await StateStore.open(path, clock: { 42 })
-        #expect(try await store.position(of: stream, sink: "w") == nil)
-        try await store.setPosition(block(100), of: stream, sink: "w")
-        try await store.setPosition(block(200), of: stream, sink: "w")
-        try await store.setPosition(block(7), of: stream, sink: "lake")
-        try await store.setPosition(block(9), of: StreamID(pipeline: "main", chainID: 10), sink: "w")
-        try await store.setPosition(block(150), of: stream, sink: "w")
-        await store.close()
-        let again = try await StateStore.open(path)
-        #expect(try await again.position(of: stream, sink: "w") == block(150))
-        #expect(
-            try await again.positions() == [
-                PositionRecord(pipeline: "main", chainID: 1, sink: "lake", number: 7, updated: 42),
-                PositionRecord(pipeline: "main", chainID: 1, sink: "w", number: 150, updated: 42),
-                PositionRecord(pipeline: "main", chainID: 10, sink: "w", number: 9, updated: 42),
-            ])
-        try await again.removePosition(of: stream, sink: "w")
-        #expect(try await again.position(of: stream, sink: "w") == nil)
-        await again.close()
-        for name in ["state.db", "state.db.lock"] { _ = Glibc.unlink(folder.file("deep/er/\(name)")) }
-        rmdir(folder.file("deep/er"))
-        rmdir(folder.file("deep"))
-    }
-
-    @Test("the tail of recent blocks grows, is pruned at finality and cut by a reorganisation")
-    func recent() async throws {
-        let store = try await StateStore.open(folder.file("s"))
-        try await store.appendRecentBlocks((1...10).map { block($0) }, of: stream)
-        try await store.appendRecentBlocks([block(11)], of: stream, finalized: 8)
-        #expect(try await store.recentBlocks(of: stream) == (8...11).map { block($0) })
-        try await store.removeRecentBlocks(of: stream, after: 9)
-        try await store.appendRecentBlocks([block(9, fork: 1), block(10, fork: 1)], of: stream)
-        #expect(try await store.recentBlocks(of: stream) == [block(8), block(9, fork: 1), block(10, fork: 1)])
-        #expect(try await store.recentBlocks(of: StreamID(pipeline: "main", chainID: 2)) == [])
-    }
-
-    @Test("an append with a number that cannot be stored changes nothing")
-    func atomic() async throws {
-        let store = try await StateStore.open(folder.file("s"))
-        try await store.appendRecentBlocks([block(1)], of: stream)
-        await #expect(throws: SluiceError.self) { try await store.appendRecentBlocks([block(2), block(.max)], of: stream) }
-        #expect(try await store.recentBlocks(of: stream) == [block(1)])
-    }
-
     @Test("meta values are set, replaced and removed")
     func meta() async throws {
         let store = try await StateStore.open(folder.file("s"))
@@ -98,12 +51,12 @@ import Testing
             TestThread.start {
                 continuation.resume(
                     with: Result {
-                        try store.blocking { try $0.setPosition(block(number), of: stream, sink: "x") }
-                        return try store.blocking { try $0.position(of: stream, sink: "x") }
+                        try store.blocking { try $0.setSegments([run(1, number)], of: stream, sink: "x") }
+                        return try store.blocking { try $0.segments(of: stream, sink: "x") }
                     })
             }
         }
-        #expect(found == block(5))
+        #expect(found == [run(1, 5)])
     }
 
     @Test("many tasks at once are served one after the other")

@@ -8,27 +8,34 @@ import Testing
 
     /// All that a store says.
     private struct Content: Equatable {
-        var position: Position?
-        var recent: [BlockRef]
+        var segments: [SegmentRecord]
+        var main: [BlockRef]
+        var fork: [BlockRef]
         var meta: String?
         var statuses: [RunStatus]
     }
 
     private func content(_ store: StateStore) async throws -> Content {
         Content(
-            position: try await store.position(of: stream, sink: "w"), recent: try await store.recentBlocks(of: stream),
+            segments: try await store.allSegments(), main: try await store.ancestors(of: block(110), stream: stream),
+            fork: try await store.ancestors(of: block(112, fork: 1), stream: stream),
             meta: try await store.meta("note"), statuses: try await store.statuses())
     }
+
+    /// Two runs, the first up to block `number`. Both change from one number to the next, so that a write done by halves shows.
+    private func holed(_ number: UInt64) -> [Segment] { [run(1, number), run(1_000_000 + number, 1_000_000 + 2 * number)] }
 
     @Test("a flipped byte makes an error or changes nothing, and never a silent reset")
     func flip() async throws {
         let origin = try StoreFolder()
         let store = try await StateStore.open(origin.file("s"), clock: { 1 })
-        try await store.setPosition(block(19_000_000), of: stream, sink: "w")
-        try await store.appendRecentBlocks((100...110).map { block($0) }, of: stream)
+        try await store.setSegments([run(18_000_000, 18_500_000), run(19_000_000, 19_000_999)], of: stream, sink: "w")
+        try await store.remember((100...110).map { link($0) }, of: stream)
+        try await store.remember([link(106, fork: 1, onto: 0)] + (107...112).map { link($0, fork: 1) }, of: stream)
         try await store.setMeta("note", "something to remember")
         try await store.setStatus(RunStatus(pipeline: "main", chainID: 1, state: "live", head: 7, rows: ["logs": 9]))
         let expected = try await content(store)
+        #expect(expected.segments.count == 2 && expected.main.count == 11 && expected.fork.count == 13)
         await store.close()
         let sound = try #require(origin.read("s"))
         #expect(origin.read("s-wal") == nil)
@@ -64,15 +71,16 @@ import Testing
         #expect(refused > 300 && unharmed > 20, "\(refused) refused, \(unharmed) unharmed")
     }
 
-    @Test("copies of file and log at any moment hold a position that was set, and later copies no earlier one")
+    @Test("copies of file and log at any moment hold segments that were set, and later copies no earlier ones")
     func snapshots() async throws {
         let origin = try StoreFolder()
         let store = try await StateStore.open(origin.file("s"))
         var random = SeededRandom(seed: 5)
         var last: UInt64 = 0
         for number in UInt64(1)...400 {
-            try await store.appendRecentBlocks([block(number)], of: stream, finalized: number > 20 ? number - 20 : nil)
-            try await store.setPosition(block(number), of: stream, sink: "w")
+            try await store.remember([link(number)], of: stream)
+            if number > 20 { try await store.forgetBlocks(of: stream, below: number - 20) }
+            try await store.setSegments(holed(number), of: stream, sink: "w")
             guard Int.random(in: 0..<16, using: &random) == 0 else { continue }
             // What a cut leaves: the file as it is, and a log of which the end may be missing or torn.
             let copy = try StoreFolder()
@@ -82,9 +90,13 @@ import Testing
             if torn, !log.isEmpty { log.removeLast(Int.random(in: 1...min(log.count, 3000), using: &random)) }
             copy.write("s-wal", log)
             let recovered = try await StateStore.open(copy.file("s"))
-            let found = try #require(try await recovered.position(of: stream, sink: "w"))
-            #expect(found == block(found.number))
+            let segments = try await recovered.segments(of: stream, sink: "w")
+            let found = try #require(segments.first?.last)
+            #expect(segments == holed(found.number))
             #expect(torn ? found.number <= number && found.number >= last : found.number == number)
+            // Blocks are remembered before a segment ends with them: whatever is found, its parents are known.
+            let known = try await recovered.ancestors(of: found, stream: stream)
+            #expect(known == ((known.first?.number ?? .max)...found.number).map { block($0) } && known.count >= min(Int(found.number), 20))
             last = torn ? last : number
             await recovered.close()
         }
@@ -92,7 +104,7 @@ import Testing
         await store.close()
     }
 
-    @Test("a killed writer leaves a store that opens, with every acknowledged position")
+    @Test("a killed writer leaves a store that opens, with every acknowledged segment")
     func killed() async throws {
         let folder = try StoreFolder()
         for round in 0..<3 {
@@ -103,7 +115,7 @@ import Testing
             var child = pid_t()
             try #require(ChildProcess.spawnSelf(&child, filter: "writesUntilKilled", variable: "SLUICE_STORE_CHILD=\(path) \(pipe[1])"))
             close(pipe[1])
-            // The child writes a byte into the pipe after every acknowledged position; kill it after some.
+            // The child writes a byte into the pipe after every acknowledged write; kill it after some.
             let wanted = 20 + 7 * round
             let fd = pipe[0]
             let pid = child
@@ -120,11 +132,13 @@ import Testing
                     continuation.resume(returning: seen)
                 }
             }
-            try #require(acknowledged >= wanted, "the child wrote only \(acknowledged) positions")
+            try #require(acknowledged >= wanted, "the child wrote only \(acknowledged) times")
             let store = try await StateStore.open(path)
-            let found = try #require(try await store.position(of: stream, sink: "w"))
+            let segments = try await store.segments(of: stream, sink: "w")
+            let found = try #require(segments.first?.last)
             let before = try await store.meta("base").flatMap { UInt64($0) } ?? 0
-            #expect(found == block(found.number))
+            #expect(segments == holed(found.number))
+            #expect(try await store.ancestors(of: found, stream: stream).last == found)
             // One more may be durable than was acknowledged.
             #expect((UInt64(acknowledged)...UInt64(acknowledged + 1)).contains(found.number - before))
             await store.close()
@@ -136,10 +150,11 @@ import Testing
         let words = try #require(getenv("SLUICE_STORE_CHILD").map { String(cString: $0).split(separator: " ").map(String.init) })
         let pipe = try #require(Int32(words[1]))
         let store = try await StateStore.open(words[0])
-        let start = try await store.position(of: stream, sink: "w")?.number ?? 0
+        let start = try await store.segments(of: stream, sink: "w").first?.last.number ?? 0
         try await store.setMeta("base", "\(start)")
         for number in (start + 1)...(start + 100_000) {
-            try await store.setPosition(block(number), of: stream, sink: "w")
+            try await store.remember([link(number)], of: stream)
+            try await store.setSegments(holed(number), of: stream, sink: "w")
             var byte: UInt8 = 1
             guard write(pipe, &byte, 1) == 1 else { return }
         }

@@ -53,3 +53,11 @@ func block(_ number: UInt64, fork: UInt8 = 0) -> BlockRef {
     for index in 0..<8 { bytes[24 + index] = UInt8(truncatingIfNeeded: number >> UInt64(8 * (7 - index))) }
     return BlockRef(number: number, hash: Hash32(bytes) ?? .zero)
 }
+
+/// A segment whose last block has the hash that follows from its number.
+func run(_ first: UInt64, _ last: UInt64, fork: UInt8 = 0) -> Segment { Segment(first: first, last: block(last, fork: fork)) }
+
+/// A block whose parent is the one before it, on the same fork or on `parentFork`.
+func link(_ number: UInt64, fork: UInt8 = 0, onto parentFork: UInt8? = nil) -> BlockLink {
+    BlockLink(ref: block(number, fork: fork), parentHash: number == 0 ? .zero : block(number - 1, fork: parentFork ?? fork).hash)
+}

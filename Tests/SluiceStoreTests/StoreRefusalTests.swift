@@ -104,7 +104,7 @@ import Testing
     @Test("a truncated file is damaged")
     func truncated() async throws {
         let store = try await StateStore.open(folder.file("s"))
-        try await store.setPosition(block(5), of: stream, sink: "w")
+        try await store.setSegments([run(1, 5)], of: stream, sink: "w")
         await store.close()
         let content = try #require(folder.read("s"))
         folder.write("s", Array(content.prefix(content.count / 2)))
