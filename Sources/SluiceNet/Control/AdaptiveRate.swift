@@ -68,7 +68,8 @@ public struct AdaptiveRate: Sendable {
             let seen = slots.reduce(0, +) / max(0.1, min(1, at - startedAt))
             // Ten a second when nothing did: what is refused outright is cut quickly anyway.
             let guess = min(max(10, seen), configured ?? .infinity)
-            refusedRate = guess
+            // It errs low when sending had just begun: one more refusal is a small price for not having to creep up.
+            refusedRate = guess * 1.5
             rate = guess * 0.95
         }
         refusedAt = at
