@@ -6,7 +6,7 @@ import Testing
 
 @testable import SluiceNet
 
-@Suite struct EndpointPoolTests {
+@Suite(.timeLimit(.minutes(1))) struct EndpointPoolTests {
     private let clock = ManualClock()
     private let lines = Lines()
 

@@ -3,7 +3,7 @@ import SluiceNet
 import SluiceTestKit
 import Testing
 
-@Suite struct HTTPClientTests {
+@Suite(.timeLimit(.minutes(1))) struct HTTPClientTests {
     @Test("a request reaches the server as it was made, and the response comes back whole")
     func roundTrip() async throws {
         let server = try ScriptedServer { request in

@@ -5,7 +5,7 @@ import SluiceTestKit
 import Testing
 
 /// Servers that misbehave, in every phase of a request.
-@Suite struct HTTPFaultTests {
+@Suite(.timeLimit(.minutes(1))) struct HTTPFaultTests {
     private func phase(_ request: HTTPRequest, _ client: HTTPClient) async -> HTTPFailure.Phase? {
         do {
             _ = try await client.send(request)

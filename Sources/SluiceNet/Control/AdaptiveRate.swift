@@ -61,7 +61,8 @@ public struct AdaptiveRate: Sendable {
         let active = at - resumedAt
         if let rate, refusedRate != nil {
             refusedRate = rate
-            self.rate = max(0.1, rate * AdaptiveRate.factor(active))
+            // Once a second is next to nothing; an upstream that wants less says so with Retry-After.
+            self.rate = max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active))
         } else {
             // The first refusal: what got through in the last second is the best guess there is.
             advance(at)
