@@ -1,5 +1,5 @@
 import Glibc
-public import SluiceCore
+import SluiceCore
 import Synchronization
 
 /// A loopback HTTP/1.1 server that does exactly what a script says, well-formed or not. One thread, `poll`, port 0.
@@ -36,7 +36,9 @@ public final class ScriptedServer: Sendable {
 
     /// Starts; `script` is called on the server's thread for each request. Throws `SluiceError` when there is no socket.
     public init(_ script: @escaping @Sendable (Request) -> [Step]) throws {
-        func failed(_ what: String) -> SluiceError { SluiceError("scripted_server", .fatal, "\(what) a test server: errno \(errno)") }
+        func failed(_ what: String) -> SluiceError {
+            SluiceError(.init("scripted_server"), .fatal, "\(what) a test server: errno \(errno)")
+        }
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard listener >= 0 else { throw failed("opening") }
         var address = sockaddr_in()

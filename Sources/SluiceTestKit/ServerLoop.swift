@@ -37,7 +37,8 @@ final class ServerLoop {
     private var connections: [Connection] = []
     private var block = [UInt8](repeating: 0, count: 64 * 1024)
 
-    init(listener: Int32, wake: Int32, counts: ServerCounts, script: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step]) {
+    init(listener: Int32, wake: Int32, counts: ServerCounts,
+        script: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step]) {
         self.listener = listener
         self.wake = wake
         self.counts = counts
@@ -78,8 +79,10 @@ final class ServerLoop {
     }
 
     private func accept() {
-        let descriptor = accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
+        let descriptor = Glibc.accept(listener, nil, nil)
         guard descriptor >= 0 else { return }
+        _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         var one: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         let number = counts.values.withLock { values in
@@ -153,7 +156,8 @@ final class ServerLoop {
     private func send(_ bytes: [UInt8], on connection: Connection) -> Bool {
         while connection.sent < bytes.count {
             let count = bytes.withUnsafeBytes { raw in
-                Glibc.send(connection.descriptor, raw.baseAddress.map { $0 + connection.sent }, bytes.count - connection.sent, Int32(MSG_NOSIGNAL.rawValue))
+                let rest = UnsafeRawBufferPointer(rebasing: raw[connection.sent...])
+                return Glibc.send(connection.descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
             }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -167,13 +171,13 @@ final class ServerLoop {
     }
 }
 
-extension [ScriptedServer.Step] {
+extension Array<ScriptedServer.Step> {
     /// A well-formed response with a `Content-Length`.
     public static func response(_ status: Int = 200, headers: [String] = [], body: [UInt8] = []) -> [ScriptedServer.Step] {
         let lines = ["HTTP/1.1 \(status) Scripted"] + headers + ["Content-Length: \(body.count)", "", ""]
-        return [.send(Array(lines.joined(separator: "\r\n").utf8) + body)]
+        return [.send([UInt8](lines.joined(separator: "\r\n").utf8) + body)]
     }
 
     /// Text as it is.
-    public static func text(_ text: String) -> [ScriptedServer.Step] { [.send(Array(text.utf8))] }
+    public static func text(_ text: String) -> [ScriptedServer.Step] { [.send([UInt8](text.utf8))] }
 }

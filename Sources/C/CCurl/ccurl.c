@@ -22,7 +22,7 @@ typedef struct transfer {
     ccurl_result result;
     size_t capacity, header_bytes;
     int64_t started, window_start, window_bytes;
-    bool first_byte, too_large, no_memory;
+    bool first_byte, head_complete, too_large, no_memory;
     char error[CURL_ERROR_SIZE];
 } transfer;
 
@@ -118,6 +118,11 @@ static size_t on_header(char *data, size_t size, size_t count, void *user) {
         // A new response: what a 1xx before it brought does not count.
         t->result.retry_after[0] = t->result.content_type[0] = t->result.date[0] = 0;
         t->result.encoding = CCURL_IDENTITY;
+        t->head_complete = false;
+        return length;
+    }
+    if (data[0] == '\r' || data[0] == '\n') {
+        t->head_complete = true;
         return length;
     }
     char coding[32], declared[32];
@@ -261,7 +266,9 @@ static int reached(transfer *t) {
     if (ready > 0) return (size_t)sent < t->request.body_length ? CCURL_SEND : CCURL_FIRST_BYTE;
     if (resolved == 0) return CCURL_RESOLVE;
     bool tls = !strncasecmp(t->request.url, "https:", 6);
-    return connected == 0 || !tls ? CCURL_CONNECT : secured == 0 ? CCURL_TLS : CCURL_SEND;
+    // libcurl stamps the connect time only when TLS is through as well; its message is what tells them apart.
+    bool handshake = tls && strstr(t->error, "SSL") != NULL;
+    return handshake ? CCURL_TLS : connected == 0 || !tls ? CCURL_CONNECT : secured == 0 ? CCURL_TLS : CCURL_SEND;
 }
 
 static void judge(transfer *t, CURLcode code) {
@@ -269,7 +276,10 @@ static void judge(transfer *t, CURLcode code) {
     if (t->too_large) return fail(t, CCURL_TOO_LARGE, false, "the response is larger than the cap");
     if (t->no_memory) return fail(t, CCURL_RECEIVE, false, "no memory for the response");
     switch (code) {
-    case CURLE_OK: return;
+    case CURLE_OK:
+        // libcurl takes a response that ends within its headers for one without a body.
+        if (!t->head_complete) fail(t, t->first_byte ? CCURL_RECEIVE : CCURL_FIRST_BYTE, false, "the response ended within its headers");
+        return;
     case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_URL_MALFORMAT: return fail(t, CCURL_BAD_REQUEST, false, text);
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: return fail(t, CCURL_RESOLVE, false, text);
     case CURLE_COULDNT_CONNECT: return fail(t, CCURL_CONNECT, false, text);

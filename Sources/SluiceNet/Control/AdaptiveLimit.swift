@@ -38,7 +38,8 @@ public struct AdaptiveLimit: Sendable {
             congested(sentAt: sentAt, now: now)
             return
         }
-        guard Double(inFlight) >= window * 0.75 - 1 else { return }
+        // In slow start the window may have doubled since the request was sent.
+        guard Double(inFlight) >= window * (slowStart ? 0.5 : 0.75) - 1 else { return }
         // One more for each success doubles the window in a round of successes.
         window = min(Double(maximum), window + (slowStart ? 1 : 1 / window))
     }

@@ -61,14 +61,16 @@ public struct AdaptiveRate: Sendable {
         let active = at - resumedAt
         if let rate, refusedRate != nil {
             refusedRate = rate
-            self.rate = max(0.1, rate * AdaptiveRate.factor(active))
+            // Once a second is next to nothing; an upstream that wants less says so with Retry-After.
+            self.rate = max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active))
         } else {
             // The first refusal: what got through in the last second is the best guess there is.
             advance(at)
             let seen = slots.reduce(0, +) / max(0.1, min(1, at - startedAt))
             // Ten a second when nothing did: what is refused outright is cut quickly anyway.
             let guess = min(max(10, seen), configured ?? .infinity)
-            refusedRate = guess
+            // It errs low when sending had just begun: one more refusal is a small price for not having to creep up.
+            refusedRate = guess * 1.5
             rate = guess * 0.95
         }
         refusedAt = at

@@ -293,7 +293,8 @@ public final class EndpointPool: Sendable {
             return (list, !asked.isEmpty && asked.allSatisfy { $0.isUnauthorized(now) })
         }
         return SluiceError(
-            .endpointsUnavailable, refused ? .pause : .retry, "\(what): \(list.isEmpty ? "none is configured" : list.joined(separator: "; "))",
+            .endpointsUnavailable, refused ? .pause : .retry,
+            "\(what): \(list.isEmpty ? "none is configured" : list.joined(separator: "; "))",
             mend: refused ? "check the endpoints' keys" : "check the endpoints, or add one")
     }
 

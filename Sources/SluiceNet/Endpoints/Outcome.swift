@@ -59,7 +59,8 @@ enum Outcome: Sendable {
             case .tooLarge:
                 return SluiceError(.responseTooLarge, .split, failure.message, mend: "ask for less in one request")
             case .request:
-                return SluiceError(.badRequest, .config, "sending a request: \(failure.message)", mend: "check the endpoint's url and headers")
+                return SluiceError(
+                    .badRequest, .config, "sending a request: \(failure.message)", mend: "check the endpoint's url and headers")
             case .cancelled: return CancellationError()
             default: return failure
             }

@@ -131,6 +131,8 @@ struct PoolState: Sendable {
             guard endpoints[index].standing == .verified, !demand.avoiding.contains(endpoints[index].id) else { return .never }
             if let minimum = demand.minimumHeight, let height = endpoints[index].height, height < minimum { return .lagging }
         }
+        // Refused credentials are for the operator: nobody waits for them to be accepted.
+        if endpoints[index].isUnauthorized(now) { return .never }
         // While a probe is under way its end decides.
         guard let healthy = endpoints[index].healthyAt(now) else { return .later }
         if healthy <= now { return .usable }

@@ -111,7 +111,9 @@ public final class HTTPClient: Sendable {
         if result.encoding == Int32(CCURL_IDENTITY) { return raw }
         var decoded: UnsafeMutableRawPointer?
         var length = 0
-        let code = ccurl_decode(result.encoding, raw.bytes.baseAddress, raw.count, max(0, cap), &decoded, &length)
+        let code = withExtendedLifetime(raw) {
+            ccurl_decode(result.encoding, raw.bytes.baseAddress, raw.count, max(0, cap), &decoded, &length)
+        }
         switch Int(code) {
         case CCURL_OK: return Buffer(adopting: decoded, count: length)
         case CCURL_TOO_LARGE: throw HTTPFailure(.tooLarge, "the decoded response is larger than \(cap) bytes")
