@@ -49,6 +49,7 @@ let package = Package(
         shim("CDuckDB", links: ["dl"]),
         shim("CLws", links: ["websockets"]),
         shim("CKeccak"),
+        shim("CMalloc"),
         library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
         library("CZstd", package: "libzstd-dev", pkgConfig: "libzstd"),
@@ -81,7 +82,7 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog", "SluiceSimulator",
-                "SluiceDuckDB",
+                "SluiceDuckDB", "SluiceNet", "CMalloc",
             ],
             path: "Sources/sluice", swiftSettings: house),
         .executableTarget(
@@ -93,7 +94,7 @@ let package = Package(
         tests("SluiceConfig", ["SluiceConfig", "SluiceCore"]),
         tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
-        tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTestKit"]),
+        tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),

@@ -13,7 +13,7 @@ public enum Catalog {
     public static let sinks: [SinkConnector] = [
         SinkConnector("duckdb", DuckDBSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in DuckDBSink(DuckDBSinkOptions(options)) },
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce) { name, options, store in
-            ParquetSink(ParquetSinkOptions(options), positions: StoredSegments(store: store, sink: name))
+            ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 

@@ -1,3 +1,4 @@
+import CMalloc
 import Glibc
 import SluiceConfig
 import SluiceCore
@@ -5,11 +6,7 @@ import SluiceCore
 /// The command line: finds the command, runs it, and turns what it throws into a message and an exit code.
 @main struct Sluice {
     static func main() async {
-        // Large blocks come and go a thousand times a second: kept in the heap they need no page faults, and two arenas are
-        // enough for two busy threads.
-        mallopt(M_MMAP_THRESHOLD, 64 << 20)
-        mallopt(M_TRIM_THRESHOLD, 64 << 20)
-        mallopt(M_ARENA_MAX, 2)
+        cmalloc_tune()
         signal(SIGPIPE, SIG_IGN)
         exit(await run(Array(CommandLine.arguments.dropFirst())).rawValue)
     }
