@@ -92,7 +92,8 @@ import Testing
         options.faults.latencySpread = .milliseconds(20)
         try await withSimulator(options) { _, port in
             let start = ContinuousClock.now
-            #expect(try await TestClient(port: port).call("eth_chainId").result as? String == "0x1")
+            let client = try TestClient(port: port)
+            #expect(try await client.call("eth_chainId").result as? String == "0x1")
             #expect(ContinuousClock.now - start >= .milliseconds(40))
         }
     }
@@ -136,7 +137,8 @@ import Testing
     @Test("the wrong chain shows itself by its id")
     func wrongChain() async throws {
         try await withSimulator(always(.wrongChainID)) { _, port in
-            #expect(try await TestClient(port: port).call("eth_chainId").result as? String == "0x2")
+            let client = try TestClient(port: port)
+            #expect(try await client.call("eth_chainId").result as? String == "0x2")
         }
     }
 

@@ -45,7 +45,8 @@ import Testing
     func nesting() async throws {
         try await withSimulator(generated(history: 1)) { _, port in
             let body = String(repeating: "[", count: 200_000)
-            #expect(try await TestClient(port: port).post(body).errorCode == -32700)
+            let client = try TestClient(port: port)
+            #expect(try await client.post(body).errorCode == -32700)
         }
     }
 
@@ -57,7 +58,8 @@ import Testing
     ])
     func http(request: String, status: Int) async throws {
         try await withSimulator(generated(history: 1)) { _, port in
-            #expect(try await TestClient(port: port).raw(request).status == status)
+            let client = try TestClient(port: port)
+            #expect(try await client.raw(request).status == status)
         }
     }
 
@@ -105,7 +107,8 @@ import Testing
         }
         options.rpc.hasBatches = false
         try await withSimulator(options) { _, port in
-            #expect(try await TestClient(port: port).post("[\(pair)]").errorCode == -32600)
+            let client = try TestClient(port: port)
+            #expect(try await client.post("[\(pair)]").errorCode == -32600)
         }
     }
 

@@ -38,14 +38,17 @@ import Testing
         replay.count = count
         try await withSimulator(SimulatorOptions(.replay(replay))) { simulator, port in
             let client = try TestClient(port: port)
-            let first = number(try await client.call("eth_getBlockByNumber", #"["earliest",false]"#).result.flatMap { ($0 as? [String: Any])?["number"] }) ?? 0
+            let earliest = try await client.call("eth_getBlockByNumber", #"["earliest",false]"#).result as? [String: Any]
+            let first = number(earliest?["number"]) ?? 0
             #expect(simulator.head - first + 1 == UInt64(count))
             var parent = (recorded[0]["block"] as? [String: Any])?["parentHash"] as? String
             for place in 0..<count {
                 let number = first + UInt64(place)
                 let source = recorded[place % recorded.count]
-                let block = try #require(try await client.call("eth_getBlockByNumber", "[\"\(hex(number))\",true]").result as? [String: Any])
-                let receipts = try #require(try await client.call("eth_getBlockReceipts", "[\"\(hex(number))\"]").result as? [[String: Any]])
+                let answer = try await client.call("eth_getBlockByNumber", "[\"\(hex(number))\",true]")
+                let block = try #require(answer.result as? [String: Any])
+                let second = try await client.call("eth_getBlockReceipts", "[\"\(hex(number))\"]")
+                let receipts = try #require(second.result as? [[String: Any]])
                 let hash = try header(block).hash()
                 #expect(block["hash"] as? String == hash.description)
                 #expect(block["parentHash"] as? String == parent)
@@ -81,7 +84,8 @@ import Testing
                 let block = try await client.call("eth_getBlockByNumber", "[\"\(hex(number))\",true]")
                 let receipts = try await client.call("eth_getBlockReceipts", "[\"\(hex(number))\"]")
                 let parts = [block, receipts].map { reply in
-                    String(decoding: reply.body, as: UTF8.self).replacingOccurrences(of: #"{"jsonrpc":"2.0","id":1,"result":"#, with: "").dropLast()
+                    String(decoding: reply.body, as: UTF8.self)
+                        .replacingOccurrences(of: #"{"jsonrpc":"2.0","id":1,"result":"#, with: "").dropLast()
                 }
                 #expect(text[line].hasSuffix("\"block\":\(parts[0]),\"receipts\":\(parts[1])}"))
             }
@@ -107,7 +111,8 @@ import Testing
                             let block = reply.result as? [String: Any]
                             #expect(block?["number"] as? String == wanted)
                             let transactions = block?["transactions"] as? [[String: Any]] ?? []
-                            #expect(transactions.allSatisfy { $0["blockNumber"] as? String == wanted && $0["blockHash"] as? String == block?["hash"] as? String })
+                            let hash = block?["hash"] as? String
+                            #expect(transactions.allSatisfy { $0["blockNumber"] as? String == wanted && $0["blockHash"] as? String == hash })
                         }
                     }
                 }
@@ -141,7 +146,8 @@ import Testing
         let good = try String(contentsOfFile: path, encoding: .utf8)
         let at = try #require(good.range(of: "\"stateRoot\":\"0x"))
         let digit = good[at.upperBound] == "0" ? "1" : "0"
-        try good.replacingCharacters(in: at.upperBound..<good.index(after: at.upperBound), with: digit).write(toFile: path, atomically: true, encoding: .utf8)
+        try good.replacingCharacters(in: at.upperBound..<good.index(after: at.upperBound), with: digit)
+            .write(toFile: path, atomically: true, encoding: .utf8)
         let error = #expect(throws: SluiceError.self) { try Simulator(SimulatorOptions(.replay(ReplayOptions(files: [path])))) }
         #expect(error?.message == "\(path):1: block.hash is not the hash of the header")
         guard let recorded = Self.recorded() else { return }
