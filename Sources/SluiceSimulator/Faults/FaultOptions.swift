@@ -29,9 +29,6 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case alteredBody = "altered_body"
     /// Another chain answers. Only by its own rate.
     case wrongChainID = "wrong_chain_id"
-
-    /// Kinds that a total rate is never spread over: they are lies rather than failures.
-    static let onlyAlone: Set<FaultKind> = [.alteredBody, .wrongChainID]
 }
 
 /// How often and how answers fail. All seeded: the same requests in the same order meet the same faults.
@@ -39,8 +36,10 @@ public struct FaultOptions: Sendable {
     public var seed: UInt64 = 1
     /// Share of the requests that meet a kind, 0...1.
     public var rates: [FaultKind: Double] = [:]
-    /// A share that is spread evenly over all kinds (but for an altered body and a wrong chain), on top of `rates`.
+    /// A share that is spread evenly over the kinds in `spread`, on top of `rates`.
     public var faultRate = 0.0
+    /// Without the kinds that are lies rather than failures, unless they are put in.
+    public var spread = Set(FaultKind.allCases).subtracting([.alteredBody, .wrongChainID])
     /// Every answer takes this long, give or take the spread.
     public var latency: Duration = .zero
     public var latencySpread: Duration = .zero
@@ -60,8 +59,6 @@ public struct FaultOptions: Sendable {
 
     /// The share of one kind.
     func rate(_ kind: FaultKind) -> Double {
-        let own = rates[kind] ?? 0
-        return FaultKind.onlyAlone.contains(kind)
-            ? own : own + faultRate / Double(FaultKind.allCases.count - FaultKind.onlyAlone.count)
+        (rates[kind] ?? 0) + (spread.contains(kind) ? faultRate / Double(spread.count) : 0)
     }
 }

@@ -18,7 +18,8 @@ struct BlockGenerator {
     func timestamp(_ number: UInt64) -> UInt64 { options.firstTimestamp + (number - options.first) * options.blockSeconds }
 
     func block(_ key: BlockKey, parent: Hash32) -> GeneratedBlock {
-        var random = SeededRandom(seed: options.seed &* 0x9E37_79B9_7F4A_7C15 ^ key.number &* 0xD6E8_FEB8_6659_FD93 ^ UInt64(key.fork) << 40)
+        let place = key.number &* 0xD6E8_FEB8_6659_FD93 ^ UInt64(key.fork) << 40
+        var random = SeededRandom(seed: options.seed &* 0x9E37_79B9_7F4A_7C15 ^ place)
         let baseFee = 1_000_000 + random.next() % 30_000_000_000
         var transactions: [GeneratedTransaction] = []
         var bloom = Bloom()

@@ -71,28 +71,19 @@ final class HTTPConnection {
         switch delivery {
         case .reset: return .closed
         case .never: return .waiting(until: now + .seconds(3600))
-        case .trickle(let bytes, let interval):
-            switch send(limit: bytes) {
-            case .done?: return finish()
-            case let other?: return other
-            case nil: return .waiting(until: now + interval)
-            }
-        case .whole, .truncated:
-            // Without a limit nothing is left over: the answer is done, blocked or closed.
-            return send(limit: .max) ?? finish()
+        case .trickle(let bytes, let interval): return send(limit: bytes) ?? .waiting(until: now + interval)
+        case .whole, .truncated: return send(limit: .max) ?? .closed
         }
     }
 
     private func finish() -> Progress {
-        if case .done = left == 0 ? Progress.done : .closed, keepAlive {
-            isBusy = false
-            pieces.removeAll(keepingCapacity: true)
-            return .done
-        }
-        return .closed
+        guard keepAlive else { return .closed }
+        isBusy = false
+        pieces.removeAll(keepingCapacity: true)
+        return .done
     }
 
-    /// Nil when the limit was reached before the end.
+    /// Nil when the limit was reached before the end; never without a limit.
     private func send(limit: Int) -> Progress? {
         var allowance = limit
         while left > 0 {
@@ -105,7 +96,7 @@ final class HTTPConnection {
             advance(by: sent)
             allowance -= sent
         }
-        return .done
+        return finish()
     }
 
     /// Up to 16 pieces in one call.

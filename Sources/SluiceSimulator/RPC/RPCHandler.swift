@@ -70,7 +70,8 @@ struct RPCHandler {
     }
 
     private func known(_ key: BlockKey?) -> BlockKey? {
-        guard let key, key.number <= head, key.number <= unknownAbove ?? .max else { return nil }
+        // Without a lag everything the chain names is known: an orphan may even have a higher number than the head.
+        guard let key, lag == 0 || key.number <= head, key.number <= unknownAbove ?? .max else { return nil }
         return key
     }
 

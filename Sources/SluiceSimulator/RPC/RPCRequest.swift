@@ -87,7 +87,9 @@ struct RPCError: Error, Equatable {
     static let parse = RPCError(code: -32700, message: "parse error")
     static let invalidRequest = RPCError(code: -32600, message: "invalid request")
     static func unknown(_ method: String) -> RPCError {
-        RPCError(code: -32601, message: "the method \(method.filter { $0.isLetter || $0.isNumber || $0 == "_" }) does not exist/is not available")
+        // Only what needs no escape is repeated.
+        let name = method.filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }
+        return RPCError(code: -32601, message: "the method \(name) does not exist/is not available")
     }
     static func params(_ message: String) -> RPCError { RPCError(code: -32602, message: message) }
 

@@ -61,7 +61,8 @@ final class ReplayChain: SimulatedChain {
             let lastTime = options.baseTimestamp.addingReportingOverflow(options.blockSeconds &* UInt64(max(1, count)))
             guard count > 0, !last.overflow, options.baseTimestamp >= 0x1000_0000, lastTime.partialValue <= 0xFFFF_FFFF else {
                 throw SluiceError(
-                    .recordedFile, .config, "replaying \(count) blocks from number \(start), time \(options.baseTimestamp) does not work out",
+                    .recordedFile, .config,
+                    "replaying \(count) blocks from number \(start), time \(options.baseTimestamp) does not work out",
                     mend: "choose a count above 0 and times that fit eight hex digits")
             }
             first = start
@@ -202,8 +203,12 @@ final class ReplayChain: SimulatedChain {
         let template = try BlockTemplate(
             block: UnsafeBufferPointer(rebasing: bytes[block]),
             receipts: receipts.map { UnsafeBufferPointer(rebasing: bytes[$0]) }, renumber: options.renumber)
-        guard template.recordedNumber == number else { throw HeaderSeal.FieldFault(name: "number", problem: "differs from block.number") }
-        guard template.recordedHash == Hash32(hex: hash) else { throw HeaderSeal.FieldFault(name: "hash", problem: "differs from block.hash") }
+        guard template.recordedNumber == number else {
+            throw HeaderSeal.FieldFault(name: "number", problem: "differs from block.number")
+        }
+        guard template.recordedHash == Hash32(hex: hash) else {
+            throw HeaderSeal.FieldFault(name: "hash", problem: "differs from block.hash")
+        }
         return template
     }
 }
