@@ -59,6 +59,9 @@ import Testing
         try await store.remember(
             [BlockLink(ref: block(20), parentHash: block(21).hash), BlockLink(ref: block(21), parentHash: block(20).hash)], of: stream)
         #expect(try await store.ancestors(of: block(21), stream: stream) == [block(20), block(21)])
+        // A parent that is known, but lies further down, is no parent.
+        try await store.remember([BlockLink(ref: block(10), parentHash: block(8).hash)], of: stream)
+        #expect(try await store.ancestors(of: block(10), stream: stream) == [block(10)])
     }
 
     @Test("a block that comes again is replaced")
