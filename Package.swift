@@ -47,7 +47,6 @@ let package = Package(
         shim("CSimdjson", links: ["simdjson"], cxx: true),
         shim("CCurl", links: ["curl"]),
         shim("CDuckDB", links: ["dl"]),
-        shim("CLws", links: ["websockets"]),
         shim("CKeccak"),
         shim("CMalloc"),
         library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
@@ -76,7 +75,7 @@ let package = Package(
             "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
             "EthereumConnector", "DuckDBConnector", "ParquetConnector",
         ]),
-        module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CLws", "CZstd"]),
+        module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
         .executableTarget(
             name: "sluice",

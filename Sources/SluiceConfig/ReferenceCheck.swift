@@ -31,19 +31,20 @@ struct ReferenceCheck {
     private mutating func network(_ entry: ConfigEntry, _ decoder: inout SpecDecoder) {
         guard let object = entry.value.object else { return }
         let path = "networks.\(entry.key)"
-        let preset = NetworkPreset.named(entry.key)
-        let written = object.value("chain_id")
-        if let preset, let written, let id = written.int, UInt64(id) != preset.chainID {
+        let expected = NetworkPreset.named(entry.key)?.chainID
+        let id = object.int(ifSet: "chain_id").map { UInt64($0) }
+        chains[entry.key] = id ?? expected
+        switch (expected, id) {
+        case (let expected?, let id?) where expected != id:
             decoder.report(
-                written.mark, "\(path).chain_id", "the preset \"\(entry.key)\" is chain \(preset.chainID), not \(id)",
-                "give the network another name, or leave chain_id out")
-        }
-        if preset == nil, written == nil {
+                object.value("chain_id")?.mark ?? entry.keyMark, "\(path).chain_id",
+                "the preset \"\(entry.key)\" is chain \(expected), not \(id)", "give the network another name, or leave chain_id out")
+        case (nil, nil):
             let near = Spelling.nearest(to: entry.key, in: NetworkPreset.all.map(\.name))
             decoder.report(
                 entry.keyMark, path, "no preset of this name, and no chain_id", near.map { "did you mean \"\($0)\"?" } ?? "add chain_id")
+        default: break
         }
-        chains[entry.key] = written?.int.map { UInt64($0) } ?? preset?.chainID
     }
 
     /// Two sinks must not share a file or folder: each believes that it is alone there.

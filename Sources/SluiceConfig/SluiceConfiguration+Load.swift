@@ -79,7 +79,7 @@ extension PipelineSettings {
         self.name = name
         network = object.string("network")
         registers = object.string(ifSet: "register").map { [$0] } ?? object.list("registers").compactMap(\.string)
-        start = object.value("start")?.int.map { .block(UInt64($0)) } ?? .latest
+        start = object.int(ifSet: "start").map { .block(UInt64($0)) } ?? .latest
         sinks = object.list("sinks").compactMap(\.string)
     }
 }
