@@ -70,7 +70,8 @@ import Testing
                 "w|string|['0', None, '115792089237316195423570985008687907853269984665640564039457584007913129639935']",
                 "w_f64|double|[0.0, None, 1.157920892373162e+77]",
                 "s|string|['', None, \"a'\\x00\u{1F600}, more than twelve\"]",
-                "b|binary|[b'', None, b'\\x00\\x01\\x02\\x03\\x04\\x05\\x06\\x07\\x08\\t\\n\\x0b\\x0c\\r']", "j|string|['[1]', None, '[1]']",
+                "b|binary|[b'', None, b'\\x00\\x01\\x02\\x03\\x04\\x05\\x06\\x07\\x08\\t\\n\\x0b\\x0c\\r']",
+                "j|string|['[1]', None, '[1]']",
             ]
             if let quote { expected.append("block_hash|binary|[\(quote), \(quote), \(quote)]") }
             let lines = Set(text.split(separator: "\n").map(String.init))

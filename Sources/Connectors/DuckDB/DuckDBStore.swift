@@ -106,7 +106,8 @@ actor DuckDBStore {
             for schema in stream.schemas {
                 let field = DuckDBSession.quoted(try schema.requiredBlockNumberField())
                 try session.execute(
-                    "DELETE FROM main.\(DuckDBSession.quoted(schema.name)) WHERE chain_id = \(id.chainID) AND \(field) > \(position.number)",
+                    "DELETE FROM main.\(DuckDBSession.quoted(schema.name)) WHERE chain_id = \(id.chainID) AND "
+                        + "\(field) > \(position.number)",
                     doing: "undoing rows of \(schema.name) in \(options.path)")
             }
             streams[id]?.staged = position

@@ -14,7 +14,8 @@ extension ParquetWriter {
             let manifest = try Manifest.read(layout.manifest(span.lowerBound, span.upperBound), session)
             guard manifest.stream == id else {
                 throw SluiceError(
-                    .parquetFolder, .pause, "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
+                    .parquetFolder, .pause,
+                    "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
                     mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
             }
             durable = manifest.last
@@ -23,7 +24,8 @@ extension ParquetWriter {
         if let stored, stored.number > durable?.number ?? 0 || durable == nil {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) should hold chain \(id.chainID) up to block \(stored.number), but its manifests end at \(durable?.number.description ?? "none")",
+                "\(layout.directory) should hold chain \(id.chainID) up to block \(stored.number), but its "
+                    + "manifests end at \(durable?.number.description ?? "none")",
                 mend: "restore the folder, or forget the stored position of \(id.pipeline) to fill it again")
         }
         try sweep()

@@ -203,7 +203,8 @@ actor ParquetWriter {
         }
         for table in batch.tables {
             guard schemas.contains(table.schema) else {
-                throw SluiceError(.parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
+                throw SluiceError(
+                    .parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
             }
             if let field = table.unexpectedNull {
                 throw SluiceError(.parquetOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
