@@ -82,7 +82,8 @@ struct BlockFacts {
             guard number >= previous ?? span.first, number <= span.last.number else {
                 throw SluiceError(
                     .parquetOrder, .data,
-                    "row \(row) of \(table.schema.name) is of block \(number), out of order in a batch of \(span.first) to \(span.last.number)"
+                    "row \(row) of \(table.schema.name) is of block \(number), "
+                        + "out of order in a batch of \(span.first) to \(span.last.number)"
                 )
             }
             previous = number
