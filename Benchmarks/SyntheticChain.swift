@@ -25,7 +25,8 @@ struct SyntheticChain {
             Field("max_fee_per_gas", .uint256, nullable: true, ""), Field("max_priority_fee_per_gas", .uint256, nullable: true, ""),
             Field("input", .bytes, ""), Field("type", .uint64, ""), Field("status", .uint64, ""), Field("gas_used", .uint64, ""),
             Field("cumulative_gas_used", .uint64, ""), Field("effective_gas_price", .uint256, ""),
-            Field("contract_address", .fixedBytes(20), nullable: true, ""), Field("r", .fixedBytes(32), ""), Field("s", .fixedBytes(32), ""),
+            Field("contract_address", .fixedBytes(20), nullable: true, ""), Field("r", .fixedBytes(32), ""),
+            Field("s", .fixedBytes(32), ""),
         ])
     static let logs = Schema(
         name: "logs", key: ["chain_id", "block_hash", "log_index"], doc: "",
@@ -66,7 +67,9 @@ struct SyntheticChain {
 
     private mutating func address() -> [UInt8] { random.next() & 3 == 0 ? bytes(20) : pooled(addresses) }
 
-    private mutating func word() -> [UInt8] { random.next() & 1 == 0 ? [UInt8](repeating: 0, count: 12) + address() : [UInt8](repeating: 0, count: 24) + bytes(8) }
+    private mutating func word() -> [UInt8] {
+        random.next() & 1 == 0 ? [UInt8](repeating: 0, count: 12) + address() : [UInt8](repeating: 0, count: 24) + bytes(8)
+    }
 
     private mutating func input() -> [UInt8] {
         let draw = random.next() % 100
@@ -87,29 +90,51 @@ struct SyntheticChain {
         for number in first..<first + count {
             let hash = Hash32(bytes(32)) ?? .zero
             let time = Int64(1_700_000_000 + number * 12) * 1_000_000
-            put(&blockRows, [.u(1), .u(number), .b(hash.bytes), .b(parent.bytes), .i(time), .b(address()), .u(random.next() >> 38), .a(wei()), .b(bytes(256)), .u(150)])
+            put(
+                &blockRows,
+                [
+                    .u(1), .u(number), .b(hash.bytes), .b(parent.bytes), .i(time), .b(address()), .u(random.next() >> 38), .a(wei()),
+                    .b(bytes(256)), .u(150),
+                ])
             parent = hash
             for index in 0..<150 as Range<UInt64> {
                 let tx = bytes(32)
-                put(&txRows, [
-                    .u(1), .u(number), .b(hash.bytes), .i(time), .u(index), .b(tx), .u(random.next() >> 50), .b(address()), .b(address()), .a(wei()),
-                    .u(random.next() >> 44), .a(wei()), .a(wei()), .a(wei()), .b(input()), .u(2), .u(1), .u(random.next() >> 45), .u(random.next() >> 40),
-                    .a(wei()), .null, .b(bytes(32)), .b(bytes(32)),
-                ])
-                for log in index * 2..<index * 2 + 2 + (index % 15 == 0 ? 1 : 0) {
-                    put(&logRows, [
-                        .u(1), .u(number), .b(hash.bytes), .i(time), .u(index), .b(tx), .u(log), .b(pooled(addresses)), .b(pooled(topics)), .b(word()), .b(word()),
-                        log % 3 == 0 ? .b(word()) : .null, .b(word() + word() + word()), .u8(0),
+                put(
+                    &txRows,
+                    [
+                        .u(1), .u(number), .b(hash.bytes), .i(time), .u(index), .b(tx), .u(random.next() >> 50), .b(address()),
+                        .b(address()), .a(wei()),
+                        .u(random.next() >> 44), .a(wei()), .a(wei()), .a(wei()), .b(input()), .u(2), .u(1), .u(random.next() >> 45),
+                        .u(random.next() >> 40),
+                        .a(wei()), .null, .b(bytes(32)), .b(bytes(32)),
                     ])
+                for log in index * 2..<index * 2 + 2 + (index % 15 == 0 ? 1 : 0) {
+                    put(
+                        &logRows,
+                        [
+                            .u(1), .u(number), .b(hash.bytes), .i(time), .u(index), .b(tx), .u(log), .b(pooled(addresses)),
+                            .b(pooled(topics)), .b(word()), .b(word()),
+                            log % 3 == 0 ? .b(word()) : .null, .b(word() + word() + word()), .u8(0),
+                        ])
                 }
             }
         }
         return Batch(
-            chainID: 1, span: Span(first: first, parentHash: before, last: BlockRef(number: first + count - 1, hash: parent), lastTimestamp: 1_700_000_000 + (first + count - 1) * 12),
+            chainID: 1,
+            span: Span(
+                first: first, parentHash: before, last: BlockRef(number: first + count - 1, hash: parent),
+                lastTimestamp: 1_700_000_000 + (first + count - 1) * 12),
             tables: [table(Self.blocks, blockRows), table(Self.transactions, txRows), table(Self.logs, logRows)])
     }
 
-    private enum Cell { case u(UInt64), i(Int64), a(UInt256), b([UInt8]), u8(UInt8), null }
+    private enum Cell {
+        case u(UInt64)
+        case i(Int64)
+        case a(UInt256)
+        case b([UInt8])
+        case u8(UInt8)
+        case null
+    }
 
     private func put(_ rows: inout [ColumnBuilder], _ cells: [Cell]) {
         for (index, cell) in cells.enumerated() {

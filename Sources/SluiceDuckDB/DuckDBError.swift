@@ -54,6 +54,7 @@ enum DuckDBError {
             return made(.duckdbInvalidated, .retry, "the database is reopened and goes on from the last commit")
         }
         if text.hasPrefix("IO Error") { return made(.duckdbIO, .pause, "look at the disk and at the file's rights") }
+        if text.contains("not UTF-8") { return SluiceError(.duckdbSQL, .data, message, detail: text) }
         return SluiceError(.duckdbSQL, .config, message, detail: text)
     }
 

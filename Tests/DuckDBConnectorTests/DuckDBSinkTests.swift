@@ -93,7 +93,10 @@ import Testing
             let sink = DuckDBSink(options(folder))
             let stream = try await sink.open(id, tables: SmallChain.schemas)
             _ = try await stream.write(SmallChain.batch(1...5))
-            for wrong in [SmallChain.batch(5...6), SmallChain.batch(7...8), SmallChain.batch(6...6, parentFork: 1), SmallChain.batch(6...6, chainID: 2)] {
+            for wrong in [
+                SmallChain.batch(5...6), SmallChain.batch(7...8), SmallChain.batch(6...6, parentFork: 1),
+                SmallChain.batch(6...6, chainID: 2),
+            ] {
                 await #expect(throws: SluiceError.self) { try await stream.write(wrong) }
             }
             #expect(try await stream.write(SmallChain.batch(6...6)) == nil)
@@ -118,7 +121,10 @@ import Testing
             }
             #expect(error?.message.contains("as pipeline q wrote it") == true)
             await sink.close()
-            #expect(try rows(folder, "SELECT chain_id, count(*) FROM blocks GROUP BY 1 ORDER BY 1") == [[.uint(1), .int(3)], [.uint(5), .int(7)]])
+            #expect(
+                try rows(folder, "SELECT chain_id, count(*) FROM blocks GROUP BY 1 ORDER BY 1") == [
+                    [.uint(1), .int(3)], [.uint(5), .int(7)],
+                ])
         }
     }
 
@@ -143,7 +149,9 @@ import Testing
             #expect(try rows(folder, "SELECT count(*), count(extra) FROM logs") == [[.int(9), .int(0)]])
             #expect(try rows(folder, "SELECT count(extra) FROM hex.logs") == [[.int(0)]])
 
-            for (wrong, named) in [(wider(Field("must", .bool, "")), "must"), (wider(Field("extra", .string, nullable: true, "")), "logs.extra")] {
+            for (wrong, named) in [
+                (wider(Field("must", .bool, "")), "must"), (wider(Field("extra", .string, nullable: true, "")), "logs.extra"),
+            ] {
                 let refused = DuckDBSink(options(folder))
                 let error = await #expect(throws: SluiceError.self) { try await refused.open(id, tables: [wrong]) }
                 #expect(error?.class == .pause)

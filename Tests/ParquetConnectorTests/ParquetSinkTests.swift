@@ -24,7 +24,8 @@ final class MemoryPositions: PositionStore {
     private func files(_ folder: String, manifests: Bool = true) throws -> [String: Data] {
         let root = "\(folder)/lake"
         var found: [String: Data] = [:]
-        for path in try FileManager.default.subpathsOfDirectory(atPath: root) where path.hasSuffix(".parquet") || (manifests && path.hasSuffix(".json")) {
+        for path in try FileManager.default.subpathsOfDirectory(atPath: root)
+        where path.hasSuffix(".parquet") || (manifests && path.hasSuffix(".json")) {
             found[path] = try Data(contentsOf: URL(filePath: "\(root)/\(path)"))
         }
         return found
@@ -32,11 +33,15 @@ final class MemoryPositions: PositionStore {
 
     private func numbers(_ folder: String, _ table: String = "blocks", _ field: String = "number") throws -> [UInt64] {
         let session = try DuckDBDatabase(path: nil).connect()
-        return try session.rows("SELECT \(field) FROM read_parquet('\(folder)/lake/\(table)/**/*.parquet') ORDER BY 1").compactMap { $0[0].uint64 }
+        return try session.rows("SELECT \(field) FROM read_parquet('\(folder)/lake/\(table)/**/*.parquet') ORDER BY 1").compactMap {
+            $0[0].uint64
+        }
     }
 
     /// Writes blocks `range` in batches of `size`, and ends the stream.
-    private func fill(_ folder: String, _ range: ClosedRange<UInt64>, size: UInt64, positions: MemoryPositions = MemoryPositions()) async throws {
+    private func fill(_ folder: String, _ range: ClosedRange<UInt64>, size: UInt64, positions: MemoryPositions = MemoryPositions())
+        async throws
+    {
         let sink = ParquetSink(options(folder), positions: positions)
         let stream = try await sink.open(id, tables: SmallChain.schemas)
         for first in stride(from: range.lowerBound, through: range.upperBound, by: Int(size)) {
@@ -56,9 +61,10 @@ final class MemoryPositions: PositionStore {
                 ("2023-11-14", "000000000450_000000000499"), ("2023-11-14", "000000000500_000000000533"),
                 ("2023-11-15", "000000000534_000000000599"), ("2023-11-15", "000000000600_000000000620"),
             ]
-            let names = Set(expected.flatMap { day, span in
-                ["blocks", "logs"].map { "\($0)/chain_id=1/date=\(day)/\($0)_\(span).parquet" } + ["_manifests/1/\(span).json"]
-            })
+            let names = Set(
+                expected.flatMap { day, span in
+                    ["blocks", "logs"].map { "\($0)/chain_id=1/date=\(day)/\($0)_\(span).parquet" } + ["_manifests/1/\(span).json"]
+                })
             #expect(Set(try files(folder).keys) == names)
             #expect(try numbers(folder) == Array(450...620))
             #expect(try numbers(folder, "logs", "block_number") == (450...620).flatMap { Array(repeating: $0, count: Int($0 % 3)) })
@@ -167,7 +173,9 @@ final class MemoryPositions: PositionStore {
             var sink = ParquetSink(options(folder), positions: MemoryPositions([id: SmallChain.position(5000)]))
             await #expect(throws: SluiceError.self) { try await sink.open(id, tables: SmallChain.schemas) }
             sink = ParquetSink(options(folder), positions: MemoryPositions())
-            let error = await #expect(throws: SluiceError.self) { try await sink.open(StreamID(pipeline: "q", chainID: 1), tables: SmallChain.schemas) }
+            let error = await #expect(throws: SluiceError.self) {
+                try await sink.open(StreamID(pipeline: "q", chainID: 1), tables: SmallChain.schemas)
+            }
             #expect(error?.message.contains("pipeline p") == true)
             #expect(try files(folder) == before)
             // Without its manifests, the folder might be anything.
@@ -194,7 +202,9 @@ final class MemoryPositions: PositionStore {
             await sink.close()
             #expect(try numbers(folder) == Array(1...300))
             let session = try DuckDBDatabase(path: nil).connect()
-            let hashes = try session.rows("SELECT hash FROM read_parquet('\(folder)/lake/blocks/**/*.parquet') ORDER BY number").map { $0[0] }
+            let hashes = try session.rows("SELECT hash FROM read_parquet('\(folder)/lake/blocks/**/*.parquet') ORDER BY number").map {
+                $0[0]
+            }
             #expect(hashes == (1...300).map { .blob(SmallChain.hash($0, fork: $0 > target ? 1 : 0).bytes) })
             let again = ParquetSink(options(folder), positions: positions)
             #expect(try await again.open(id, tables: SmallChain.schemas).position() == SmallChain.position(300, fork: 1))

@@ -6,7 +6,8 @@ enum SmallChain {
     static let blocks = Schema(
         name: "blocks", key: [], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("number", .uint64, ""), Field("hash", .fixedBytes(32), ""), Field("timestamp", .timestamp, ""),
+            Field("chain_id", .uint64, ""), Field("number", .uint64, ""), Field("hash", .fixedBytes(32), ""),
+            Field("timestamp", .timestamp, ""),
             Field("base_fee", .uint256, nullable: true, ""),
         ])
     static let logs = Schema(
@@ -28,7 +29,8 @@ enum SmallChain {
 
     /// `parentFork` is the fork of the block before the first.
     static func batch(
-        _ range: ClosedRange<UInt64>, fork: UInt8 = 0, parentFork: UInt8? = nil, logs: Schema = logs, chainID: UInt64 = 1, start: UInt64 = 1_700_000_000
+        _ range: ClosedRange<UInt64>, fork: UInt8 = 0, parentFork: UInt8? = nil, logs: Schema = logs, chainID: UInt64 = 1,
+        start: UInt64 = 1_700_000_000
     ) -> Batch {
         var blockRows = blocks.fields.map { ColumnBuilder($0.type) }
         var logRows = logs.fields.map { ColumnBuilder($0.type) }
@@ -55,7 +57,8 @@ enum SmallChain {
             chainID: chainID,
             span: Span(
                 first: range.lowerBound, parentHash: hash(range.lowerBound &- 1, fork: parentFork ?? fork),
-                last: BlockRef(number: range.upperBound, hash: hash(range.upperBound, fork: fork)), lastTimestamp: start + range.upperBound * 12),
+                last: BlockRef(number: range.upperBound, hash: hash(range.upperBound, fork: fork)),
+                lastTimestamp: start + range.upperBound * 12),
             tables: [
                 Table(schema: blocks, columns: blockRows.map { $0.finish() }, rowCount: range.count),
                 Table(schema: logs, columns: logRows.map { $0.finish() }, rowCount: logCount),

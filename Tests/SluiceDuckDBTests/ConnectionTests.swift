@@ -23,7 +23,8 @@ import Testing
             ("'-0.05'::DECIMAL(4,2)", "-0.05"), ("'12345678901234567890.123'::DECIMAL(38,3)", "12345678901234567890.123"),
             ("'a''b'", "a'b"), ("'\\x00\\xff'::BLOB", "0x00ff"), ("DATE '2024-02-29'", "2024-02-29"), ("DATE '1969-12-31'", "1969-12-31"),
             ("TIME '23:59:59.000001'", "23:59:59.000001"), ("TIMESTAMP '2015-07-30 15:26:13'", "2015-07-30T15:26:13"),
-            ("TIMESTAMPTZ '2015-07-30 15:26:13+00'", "2015-07-30T15:26:13Z"), ("TIMESTAMP '1900-03-01 00:00:00.5'", "1900-03-01T00:00:00.500000"),
+            ("TIMESTAMPTZ '2015-07-30 15:26:13+00'", "2015-07-30T15:26:13Z"),
+            ("TIMESTAMP '1900-03-01 00:00:00.5'", "1900-03-01T00:00:00.500000"),
             ("INTERVAL 14 MONTH", "14 months 0 days 00:00:00"), ("NULL", "NULL"), ("[1, NULL, 3]", "[1, NULL, 3]"),
             ("{'a': 1, 'b': 'x'}", "{'a': 1, 'b': x}"), ("MAP {'k': 2}", "{k=2}"), ("'ok'::ENUM('ok', 'no')", "ok"),
             ("'00000000-0000-0000-0000-0000000000ff'::UUID", "00000000-0000-0000-0000-0000000000ff"),
@@ -66,7 +67,9 @@ import Testing
             let path = "\(folder)/x.duckdb"
             var first: DuckDBDatabase? = try DuckDBDatabase(path: path)
             #expect(first != nil)
-            let error = #expect(throws: SluiceError.self) { try DuckDBDatabase(path: "\(folder)/../\(folder.split(separator: "/").last ?? "")/x.duckdb") }
+            let error = #expect(throws: SluiceError.self) {
+                try DuckDBDatabase(path: "\(folder)/../\(folder.split(separator: "/").last ?? "")/x.duckdb")
+            }
             #expect(error?.code == .duckdbLocked)
             first = nil
             _ = try DuckDBDatabase(path: path)
@@ -93,8 +96,12 @@ import Testing
             let other = Process()
             other.executableURL = URL(filePath: "/usr/bin/env")
             let cache = ProcessInfo.processInfo.environment["XDG_CACHE_HOME"] ?? NSHomeDirectory() + "/.cache"
-            other.environment = ["PYTHONPATH": "\(cache)/sluice/duckdb-2.0.0", "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin"]
-            other.arguments = ["python3", "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()", path]
+            other.environment = [
+                "PYTHONPATH": "\(cache)/sluice/duckdb-2.0.0", "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin",
+            ]
+            other.arguments = [
+                "python3", "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()", path,
+            ]
             let (input, output) = (Pipe(), Pipe())
             other.standardInput = input
             other.standardOutput = output

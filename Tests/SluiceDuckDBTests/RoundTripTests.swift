@@ -59,11 +59,19 @@ import Testing
     func extremes() throws {
         let hostile = "a'\"; DROP TABLE t; --\u{0}\n\u{1F600}é\u{FFFD}"
         let rows: [Row?] = [
-            Row(flag: 0, i: .min, u: .min, f: -.infinity, d: -99_999_999_999_999_999_999_999_999_999_999_999_999, w: .zero, at: 0, s: "", b: [], h: .init(repeating: 0, count: 20)),
+            Row(
+                flag: 0, i: .min, u: .min, f: -.infinity, d: -99_999_999_999_999_999_999_999_999_999_999_999_999, w: .zero, at: 0, s: "",
+                b: [], h: .init(repeating: 0, count: 20)),
             nil,
-            Row(flag: 1, i: .max, u: .max, f: .greatestFiniteMagnitude, d: 99_999_999_999_999_999_999_999_999_999_999_999_999, w: .max, at: 253_402_300_799_999_999, s: hostile, b: Array(0...255), h: .init(repeating: 255, count: 20)),
-            Row(flag: 1, i: -1, u: 1, f: -0.0, d: 1, w: UInt256(low: UInt128(UInt64.max) + 1), at: -1, s: "exactly12byt", b: .init(repeating: 7, count: 12), h: Array(1...20)),
-            Row(flag: 0, i: 0, u: 0, f: .leastNonzeroMagnitude, d: 0, w: UInt256(low: .max), at: 1, s: "thirteen byte", b: .init(repeating: 9, count: 13), h: Array(21...40)),
+            Row(
+                flag: 1, i: .max, u: .max, f: .greatestFiniteMagnitude, d: 99_999_999_999_999_999_999_999_999_999_999_999_999, w: .max,
+                at: 253_402_300_799_999_999, s: hostile, b: Array(0...255), h: .init(repeating: 255, count: 20)),
+            Row(
+                flag: 1, i: -1, u: 1, f: -0.0, d: 1, w: UInt256(low: UInt128(UInt64.max) + 1), at: -1, s: "exactly12byt",
+                b: .init(repeating: 7, count: 12), h: Array(1...20)),
+            Row(
+                flag: 0, i: 0, u: 0, f: .leastNonzeroMagnitude, d: 0, w: UInt256(low: .max), at: 1, s: "thirteen byte",
+                b: .init(repeating: 9, count: 13), h: Array(21...40)),
         ]
         let session = try Self.session()
         try session.insert([TableSlice(Self.table(rows))], into: "t")
@@ -132,7 +140,11 @@ import Testing
             let rows: [Row?] = (0..<count).map { offset in
                 let id = next + Int64(offset)
                 // Every seventh row is null but for its text, so that validity crosses chunks and tables at odd places.
-                return id % 7 == 0 ? nil : Row(flag: 1, i: id, u: 0, f: 0, d: 0, w: .zero, at: 0, s: "row number \(id), long", b: [], h: .init(repeating: 0, count: 20))
+                return id % 7 == 0
+                    ? nil
+                    : Row(
+                        flag: 1, i: id, u: 0, f: 0, d: 0, w: .zero, at: 0, s: "row number \(id), long", b: [],
+                        h: .init(repeating: 0, count: 20))
             }
             let table = Self.table(rows)
             // The first and the last row of larger tables are left out.
@@ -148,7 +160,10 @@ import Testing
 
     @Test(
         "text that is not UTF-8 is refused, wherever it is cut",
-        arguments: [[[0x61, 0xFF]], [[0xC3], [0xA9]], [[0xED, 0xA0, 0x80]], [[0x80]], [[0xF0, 0x9F, 0x98]], [[0xC0, 0x80]], [[0xF4, 0x90, 0x80, 0x80]]]
+        arguments: [
+            [[0x61, 0xFF]], [[0xC3], [0xA9]], [[0xED, 0xA0, 0x80]], [[0x80]], [[0xF0, 0x9F, 0x98]], [[0xC0, 0x80]],
+            [[0xF4, 0x90, 0x80, 0x80]],
+        ]
             as [[[UInt8]]])
     func invalidText(values: [[UInt8]]) throws {
         let schema = Schema(name: "x", key: [], doc: "", fields: [Field("s", .string, "")])
@@ -159,6 +174,7 @@ import Testing
         try session.execute("CREATE TABLE x (s VARCHAR)")
         let error = #expect(throws: SluiceError.self) { try session.insert([TableSlice(table)], into: "x") }
         #expect(error?.message.contains("not UTF-8") == true)
+        #expect(error?.class == .data)
         #expect(try session.rows("SELECT count(*) FROM x") == [[.int(0)]])
     }
 

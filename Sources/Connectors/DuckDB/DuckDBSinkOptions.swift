@@ -23,7 +23,7 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
     public var compression: Compression
 
     public init(
-        path: String, memoryLimitBytes: Int = 64_000_000, commitRows: Int = 100_000, commitBytes: Int = 64_000_000,
+        path: String, memoryLimitBytes: Int = 64_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
         stageBytes: Int = 4_000_000, rowGroupSize: Int = 16_384, compression: Compression = .fast
     ) {
         self.path = path
@@ -37,10 +37,6 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
 
     /// DuckDB's settings that follow.
     var settings: [String: String] {
-        var settings = [
-            "memory_limit": "\(memoryLimitBytes)B", "temp_directory": path + ".tmp", "preserve_insertion_order": "true",
-        ]
-        if compression == .fast { settings["disabled_compression_methods"] = "dict_fsst,fsst,zstd" }
-        return settings
+        ["memory_limit": "\(memoryLimitBytes)B", "temp_directory": path + ".tmp", "preserve_insertion_order": "true"]
     }
 }

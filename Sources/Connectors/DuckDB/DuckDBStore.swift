@@ -221,6 +221,10 @@ actor DuckDBStore {
         let database = try DuckDBDatabase(path: options.path, settings: options.settings, rowGroupSize: options.rowGroupSize)
         try Folder.sync(folder)
         let session = try database.connect()
+        if options.compression == .fast {
+            // Not among the settings for opening: there it is taken and has no effect on an attached file.
+            try session.execute("SET disabled_compression_methods = 'dict_fsst,fsst,zstd'")
+        }
         self.session = session
         return session
     }

@@ -36,7 +36,8 @@ struct Migration {
         guard owner == stream.pipeline else {
             throw SluiceError(
                 .duckdbSQL, .pause,
-                "table \(table.name) in \(path) holds chain \(stream.chainID) as pipeline \(owner) wrote it; \(stream.pipeline) cannot share it",
+                "table \(table.name) in \(path) holds chain \(stream.chainID) as pipeline \(owner) wrote it; "
+                    + "\(stream.pipeline) cannot share it",
                 mend: "give \(stream.pipeline) a sink with another path, or the name \(owner) back")
         }
     }
@@ -98,7 +99,8 @@ struct Migration {
             }
         }
         try session.execute(
-            "ALTER TABLE \(name) ADD COLUMN \(DuckDBSession.quoted(column.name)) \(column.sqlType)", doing: "adding \(table.name).\(column.name)")
+            "ALTER TABLE \(name) ADD COLUMN \(DuckDBSession.quoted(column.name)) \(column.sqlType)",
+            doing: "adding \(table.name).\(column.name)")
     }
 
     /// A view of the same name in which bytes are hex text, for reading with eyes.

@@ -19,7 +19,8 @@ struct CopyJob: Sendable {
                 defer { stream.close() }
                 try session.scanning(stream, as: columns) { source in
                     try session.execute(
-                        "COPY (SELECT * FROM \(source)) TO \(DuckDBSession.literal(path)) (\(options.copyOptions))", doing: "writing \(path)")
+                        "COPY (SELECT * FROM \(source)) TO \(DuckDBSession.literal(path)) (\(options.copyOptions))",
+                        doing: "writing \(path)")
                 }
             }
         }

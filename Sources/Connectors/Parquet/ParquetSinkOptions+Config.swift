@@ -8,7 +8,7 @@ extension ParquetSinkOptions {
             FieldSpec("path", .path, "The folder; made when it is not there.", example: "data/lake", required: true),
             FieldSpec("blocks_per_file", .int(1...1_000_000), "A file ends at each multiple of so many blocks, and where the UTC date changes.", default: "1000", unit: "blocks"),
             FieldSpec("compression_level", .int(1...22), "Level of zstd.", default: "1"),
-            FieldSpec("row_group_rows", .int(2048...1_048_576), "Rows of a row group; one row group a table is in memory.", default: "16384", unit: "rows"),
+            FieldSpec("row_group_rows", .int(2048...1_048_576), "Rows of a row group; one row group a table is in memory.", default: "8192", unit: "rows"),
             FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "64MB"),
         ])
 

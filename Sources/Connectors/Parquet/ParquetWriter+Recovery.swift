@@ -15,7 +15,8 @@ extension ParquetWriter {
             let manifest = try Manifest.read(layout.manifest(span.lowerBound, span.upperBound), session)
             guard manifest.stream == id else {
                 throw SluiceError(
-                    .parquetFolder, .pause, "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
+                    .parquetFolder, .pause,
+                    "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
                     mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
             }
             guard Set(manifest.tables) == Set(schemas.map(\.name)) else {
@@ -95,7 +96,8 @@ extension ParquetWriter {
                 let field = schemas.first(where: { $0.name == file.table })?.blockNumberField
             else {
                 throw SluiceError(
-                    .parquetFolder, .pause, "rolling back: the pipeline has no table \(file.table), but \(file.path) must be cut",
+                    .parquetFolder, .pause, "rolling back: the pipeline has no table \(file.table), "
+                        + "but \(file.path) must be cut",
                     mend: "give the pipeline its table back, or remove the file and its line in the manifest")
             }
             let partial = layout.temporaryFile(file.table)

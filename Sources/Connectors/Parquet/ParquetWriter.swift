@@ -191,7 +191,8 @@ actor ParquetWriter {
         if batch.chainID != id.chainID { throw SluiceError(.parquetOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
         for table in batch.tables {
             guard schemas.contains(table.schema) else {
-                throw SluiceError(.parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
+                throw SluiceError(
+                    .parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
             }
             if let field = table.unexpectedNull {
                 throw SluiceError(.parquetOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
