@@ -62,7 +62,7 @@ extension SluiceConfiguration {
             FieldSpec("connect_timeout", .duration(.milliseconds(100)...(.seconds(600))), "Time to connect.", default: "5s"),
             FieldSpec("max_response", .bytes((1 << 10)...(2 << 30)), "The largest response that is taken.", default: "256MiB"),
             FieldSpec(
-                "memory_budget", .bytes((1 << 20)...(64 << 30)), "Responses held in memory at a time, all together.", default: "48MiB"),
+                "memory_budget", .bytes((1 << 20)...(64 << 30)), "Blocks held in memory at a time, all together.", default: "32MiB"),
             FieldSpec(
                 "verify", .choice(Verification.allCases.map(\.rawValue)),
                 "`full`: header hashes are recomputed; `links`: only parents must match. From the preset, else links.",

@@ -30,6 +30,7 @@ struct Walk {
     int close_extra(csj_column &column, bool open);
     int single(string_view token, csj_column &column, const csj_field &field, const csj_plan *plan, int index, size_t row);
     int envelope(ondemand::object reply, int64_t first_id, csj_call *calls, int32_t count);
+    int envelope_rest(ondemand::object reply, csj_call &call);
 };
 
 string_view trimmed(string_view token) {
@@ -312,13 +313,26 @@ int Walk::envelope(ondemand::object reply, int64_t first_id, csj_call *calls, in
     ondemand::value id_value;
     if (auto e = reply.find_field_unordered("id").get(id_value)) return fail(e == NO_SUCH_FIELD ? CSJ_ENVELOPE : CSJ_JSON, nullptr, -1, 0, e);
     string_view id_token = trimmed(id_value.raw_json_token());
-    // A reply to a request that the server could not read carries `"id":null`; its error then speaks for the only call.
-    if (id_token == "null" && count == 1) id = first_id;
-    else if (auto e = id_value.get_int64().get(id)) return fail(CSJ_UNKNOWN_ID, nullptr, -1, 0, e);
+    // A request that the server refused as a whole is answered with `"id":null`: its error then speaks for all calls.
+    if (id_token == "null") {
+        if (int e = envelope_rest(reply, calls[0])) return e;
+        if (calls[0].status != CSJ_RPC_ERROR && count > 1) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
+        for (int32_t i = 1; i < count; i++) {
+            calls[i].status = CSJ_RPC_ERROR;
+            calls[i].error_code = calls[0].error_code;
+            calls[i].text_offset = calls[0].text_offset;
+            calls[i].text_length = calls[0].text_length;
+        }
+        return CSJ_OK;
+    }
+    if (auto e = id_value.get_int64().get(id)) return fail(CSJ_UNKNOWN_ID, nullptr, -1, 0, e);
     if (id < first_id || id >= first_id + count) return fail(CSJ_UNKNOWN_ID, nullptr, -1, size_t(id));
     csj_call &call = calls[id - first_id];
     if (call.status != CSJ_UNANSWERED) return fail(CSJ_DUPLICATE_ID, nullptr, -1, size_t(id - first_id));
+    return envelope_rest(reply, call);
+}
 
+int Walk::envelope_rest(ondemand::object reply, csj_call &call) {
     ondemand::value result;
     auto e = reply.find_field_unordered("result").get(result);
     if (e == NO_SUCH_FIELD) {

@@ -23,7 +23,7 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
     public var compression: Compression
 
     public init(
-        path: String, memoryLimitBytes: Int = 64_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
+        path: String, memoryLimitBytes: Int = 48_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
         stageBytes: Int = 4_000_000, rowGroupSize: Int = 16_384, compression: Compression = .fast
     ) {
         self.path = path
@@ -37,6 +37,10 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
 
     /// DuckDB's settings that follow.
     var settings: [String: String] {
-        ["memory_limit": "\(memoryLimitBytes)B", "temp_directory": path + ".tmp", "preserve_insertion_order": "true"]
+        [
+            "memory_limit": "\(memoryLimitBytes)B", "temp_directory": path + ".tmp", "preserve_insertion_order": "true",
+            "block_allocator_memory": "\(memoryLimitBytes)B",
+            "allocator_flush_threshold": "1TB", "allocator_bulk_deallocation_flush_threshold": "1TB",
+        ]
     }
 }

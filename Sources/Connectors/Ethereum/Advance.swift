@@ -8,15 +8,17 @@ struct Advance {
     let tip: ChainHead
     /// Whether every block near the head is a batch of its own.
     let cutsAtTip: Bool
+    let blocksPerBatch: UInt64
     let finalityDepth: UInt64
     private var gathered: [DecodedBlock] = []
     private var finalized: UInt64?
 
-    init(follower: ChainFollower, chainID: UInt64, tip: ChainHead, cutsAtTip: Bool, finalityDepth: UInt64) {
+    init(follower: ChainFollower, chainID: UInt64, tip: ChainHead, cutsAtTip: Bool, blocksPerBatch: UInt64, finalityDepth: UInt64) {
         self.follower = follower
         self.chainID = chainID
         self.tip = tip
         self.cutsAtTip = cutsAtTip
+        self.blocksPerBatch = blocksPerBatch
         self.finalityDepth = finalityDepth
     }
 
@@ -25,7 +27,7 @@ struct Advance {
         gathered.append(block)
         let number = block.ref.number
         let atTip = cutsAtTip && number > tip.finalized && number + finalityDepth > tip.latest
-        if atTip || (number + 1).isMultiple(of: GethBlockOracle.blocksPerBatch) { try await flush(into: egress, remembering: recent) }
+        if atTip || (number + 1).isMultiple(of: blocksPerBatch) { try await flush(into: egress, remembering: recent) }
     }
 
     /// Notes finality; it is sent behind the blocks that it speaks of, not between them.

@@ -7,8 +7,9 @@ public import SluiceTelemetry
 /// Reads blocks of one network over Ethereum JSON-RPC: a bounded range, or everything from a position on, following
 /// reorganisations. It fetches what the registers downstream need, and nothing else.
 public struct GethBlockOracle: Oracle {
-    /// Blocks of one batch while catching up. Batches end where the next block's number is a multiple of it, whoever asks.
-    static let blocksPerBatch: UInt64 = 32
+    /// Blocks of one batch while catching up. Batches end where the next block's number is a multiple of it, whoever asks. A block
+    /// with its receipts has rows enough of its own, and its columns then pass on without a copy; what is small goes in company.
+    let blocksPerBatch: UInt64
 
     let network: EthereumNetwork
     let fetcher: BlockFetcher
@@ -37,8 +38,9 @@ public struct GethBlockOracle: Oracle {
             chainID: network.chainID, plan: FetchPlan(needs: needs), verifiesHeaderHash: network.verifiesHeaderHash)
         let client = RPCClient(network: network, http: http, pool: pool, decoder: decoder, observe: observe)
         fetcher = BlockFetcher(client: client)
+        blocksPerBatch = decoder.plan.receipts ? 1 : 32
         check = EndpointCheck(client: client, time: time, log: log)
-        reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget)
+        reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget, time: time)
     }
 
     /// What the endpoints are like now, for status pages.
@@ -141,7 +143,8 @@ public struct GethBlockOracle: Oracle {
     ) async throws -> Bool {
         guard let first = follower.next, first <= last else { return true }
         let before = follower.head
-        var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, finalityDepth: network.finalityDepth)
+        var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, blocksPerBatch: blocksPerBatch,
+            finalityDepth: network.finalityDepth)
         if first == last {
             for block in try await fetcher.fetch(first...last, atTip: cutsAtTip) { _ = try await offer(block, &state, into: egress) }
         } else {

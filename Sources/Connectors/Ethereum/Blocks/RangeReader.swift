@@ -5,38 +5,49 @@ struct RangeReader: Sendable {
     let fetcher: BlockFetcher
     /// Bytes of JSON and rows that may be on their way at once.
     let memoryBudget: Int
+    let time: TimeSource
     /// Blocks that may be on their way at once, however small they are.
-    private let mostBlocks = 2048
+    private let mostBlocks = 4096
+
+    init(fetcher: BlockFetcher, memoryBudget: Int, time: TimeSource) {
+        self.fetcher = fetcher
+        self.memoryBudget = memoryBudget
+        self.time = time
+    }
 
     /// Reads until the range ends or `take` returns false; what is in flight then is abandoned.
     func read(_ range: ClosedRange<UInt64>, _ take: (DecodedBlock) async throws -> Bool) async throws {
         try await withThrowingTaskGroup(of: [DecodedBlock].self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]
+            var ahead = ReadAhead()
             var asked = range.lowerBound
             var next = range.lowerBound
             var inFlight = 0
             while next <= range.upperBound {
-                while asked <= range.upperBound, inFlight == 0 || Int(asked - next) < window {
-                    let last = min(range.upperBound, asked + UInt64(fetcher.blocksPerFetch - 1))
-                    let part = asked...last
-                    group.addTask { try await fetcher.fetch(part) }
+                let part = UInt64(fetcher.blocksPerFetch)
+                while asked <= range.upperBound, inFlight == 0 || asked - next + part <= UInt64(max(ahead.window, 2 * Int(part))) {
+                    let numbers = asked...min(range.upperBound, asked + part - 1)
+                    group.addTask { try await fetcher.fetch(numbers) }
                     inFlight += 1
-                    asked = last + 1
+                    asked = numbers.upperBound + 1
                 }
+                let before = time.now()
                 guard let blocks = try await group.next() else { break }
+                var arrived = time.now() - before
                 inFlight -= 1
                 for block in blocks { waiting[block.ref.number] = block }
                 while let block = waiting.removeValue(forKey: next) {
+                    let start = time.now()
                     guard try await take(block) else { return group.cancelAll() }
+                    ahead.note(waitedForUpstream: arrived, waitedForDownstream: time.now() - start, most: mostAhead)
+                    arrived = .zero
                     next += 1
                 }
             }
         }
     }
 
-    /// How many blocks may be asked for and not yet handed on: as many as fit the budget, as JSON and as rows (half as large).
-    private var window: Int {
-        min(mostBlocks, max(2 * fetcher.blocksPerFetch, Int(Double(memoryBudget) / (fetcher.bytesPerBlock * 1.5))))
-    }
+    /// How many blocks fit the budget: their columns take about half of their JSON, and the JSON of some is there as well.
+    private var mostAhead: Int { min(mostBlocks, Int(Double(memoryBudget) / (fetcher.bytesPerBlock * 0.6))) }
 }

@@ -26,10 +26,12 @@ enum RPCFault {
     private static let missing = ["header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available"]
 
     /// The error to throw for an answer of an error object.
-    static func error(_ call: RPCCall, code: Int, message: String) -> any Error {
+    /// - Parameter batch: how many calls the request held.
+    static func error(_ call: RPCCall, code: Int, message: String, batch: Int = 1) -> any Error {
         let text = message.lowercased()
         func mentions(_ phrases: [String]) -> Bool { phrases.contains { text.contains($0) } }
         let shown = String(message.prefix(200))
+        if batch > 1, text.contains("batch") { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if mentions(size) { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if code == 429 || code == -32005 || mentions(rate) { return RateLimited("\(call.method): \(shown) (\(code))") }
         if code == -32601 || mentions(unsupported) { return SluiceError(.methodUnsupported, .endpoint, "\(call.method): \(shown) (\(code))") }
