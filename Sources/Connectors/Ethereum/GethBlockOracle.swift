@@ -19,6 +19,8 @@ public struct GethBlockOracle: Oracle {
     let observe: @Sendable (OracleEvent) -> Void
     private let check: EndpointCheck
     private let reader: RangeReader
+    /// What was asked last, which serves again for a moment.
+    private let lastTip: TipMemory
 
     /// - Parameters:
     ///   - needs: what the registers downstream ask for.
@@ -39,7 +41,9 @@ public struct GethBlockOracle: Oracle {
         let client = RPCClient(network: network, http: http, pool: pool, decoder: decoder, observe: observe)
         fetcher = BlockFetcher(client: client)
         blocksPerBatch = decoder.plan.receipts ? 1 : 32
-        check = EndpointCheck(client: client, time: time, log: log)
+        let lastTip = TipMemory()
+        self.lastTip = lastTip
+        check = EndpointCheck(client: client, time: time, log: log, tip: { lastTip.keep($0, at: time.now()) })
         reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget, time: time)
     }
 
@@ -47,8 +51,7 @@ public struct GethBlockOracle: Oracle {
     public var endpoints: [EndpointSnapshot] { fetcher.client.pool.snapshots }
 
     public func head() async throws -> ChainHead {
-        try await check.run()
-        return try await poll().head
+        try await tip().head
     }
 
     public func settle(_ position: Position) async throws -> Position {
@@ -62,8 +65,7 @@ public struct GethBlockOracle: Oracle {
     }
 
     public func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
-        try await check.run()
-        let tip = try await poll()
+        let tip = try await tip()
         observe(.head(tip.head))
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
         var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
@@ -85,8 +87,7 @@ public struct GethBlockOracle: Oracle {
     }
 
     public func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws {
-        try await check.run()
-        var tip = try await poll()
+        var tip = try await tip()
         var follower = ChainFollower(
             position: position, start: position == nil ? start ?? tip.head.latest : start, finalityDepth: network.finalityDepth,
             knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
@@ -106,32 +107,18 @@ public struct GethBlockOracle: Oracle {
 
     // MARK: - The head
 
-    /// Where the network stands.
-    struct Tip: Sendable {
-        let head: ChainHead
-        let event: ChainFollower.Event
+    /// Where the network stands, asked now.
+    private func poll() async throws -> ChainTip {
+        let tip = try await fetcher.client.call(ChainTip.calls) { try ChainTip($0.answers[...], client: self.fetcher.client, endpoint: $0.endpoint) }
+        lastTip.keep(tip, at: time.now())
+        return tip
     }
 
-    private func poll() async throws -> Tip {
-        try await fetcher.client.call([.header("latest"), .header("finalized")]) { reply in
-            guard case .tables(let tables) = reply.answers[0] else {
-                throw SluiceError(.blockMissing, .endpoint, "eth_getBlockByNumber: the endpoint knows no latest block")
-            }
-            let latest = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
-            try self.fetcher.client.decoder.verify(latest, number: latest.number)
-            self.fetcher.client.pool.note(height: latest.number, for: reply.endpoint)
-            // Not every network has the tag; the depth serves then.
-            var finalized: BlockRef?
-            if case .tables(let tables) = reply.answers[1] {
-                let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
-                if set.number <= latest.number { finalized = set.ref }
-            }
-            let floor = latest.number - min(latest.number, network.finalityDepth)
-            return Tip(
-                head: ChainHead(latest: latest.number, finalized: finalized?.number ?? floor),
-                event: .head(
-                    latest: .init(number: latest.number, hash: latest.hash), finalized: finalized.map { .init(number: $0.number, hash: $0.hash) }))
-        }
+    /// Where the network stands, as it was seen a moment ago or asked now.
+    private func tip() async throws -> ChainTip {
+        try await check.run()
+        if let recent = lastTip.recent(at: time.now()) { return recent }
+        return try await poll()
     }
 
     // MARK: - Following
@@ -139,7 +126,7 @@ public struct GethBlockOracle: Oracle {
     /// Reads from the follower's next block through `last` and sends what it accepts. Returns false when it got nowhere: the
     /// upstream does not have the blocks yet, or contradicts itself.
     private func advance(
-        _ follower: inout ChainFollower, through last: UInt64, tip: Tip, cutsAtTip: Bool, into egress: any Egress
+        _ follower: inout ChainFollower, through last: UInt64, tip: ChainTip, cutsAtTip: Bool, into egress: any Egress
     ) async throws -> Bool {
         guard let first = follower.next, first <= last else { return true }
         let before = follower.head

@@ -17,7 +17,7 @@ struct RangeReader: Sendable {
 
     /// Reads until the range ends or `take` returns false; what is in flight then is abandoned.
     func read(_ range: ClosedRange<UInt64>, _ take: (DecodedBlock) async throws -> Bool) async throws {
-        try await withThrowingTaskGroup(of: [DecodedBlock].self) { group in
+        try await withThrowingTaskGroup(of: (blocks: [DecodedBlock], latency: Duration).self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]
             var ahead = ReadAhead()
@@ -28,20 +28,20 @@ struct RangeReader: Sendable {
                 let part = UInt64(fetcher.blocksPerFetch)
                 while asked <= range.upperBound, inFlight == 0 || asked - next + part <= UInt64(max(ahead.window, 2 * Int(part))) {
                     let numbers = asked...min(range.upperBound, asked + part - 1)
-                    group.addTask { try await fetcher.fetch(numbers) }
+                    group.addTask {
+                        let start = time.now()
+                        return (try await fetcher.fetch(numbers), time.now() - start)
+                    }
                     inFlight += 1
                     asked = numbers.upperBound + 1
                 }
-                let before = time.now()
-                guard let blocks = try await group.next() else { break }
-                var arrived = time.now() - before
+                guard let (blocks, latency) = try await group.next() else { break }
                 inFlight -= 1
+                ahead.fetched(in: latency)
                 for block in blocks { waiting[block.ref.number] = block }
                 while let block = waiting.removeValue(forKey: next) {
-                    let start = time.now()
                     guard try await take(block) else { return group.cancelAll() }
-                    ahead.note(waitedForUpstream: arrived, waitedForDownstream: time.now() - start, most: mostAhead)
-                    arrived = .zero
+                    ahead.handedOn(at: time.now(), most: mostAhead)
                     next += 1
                 }
             }

@@ -1,36 +1,56 @@
+import SluiceCore
+
 /// How many blocks to ask for ahead of the one that is handed on next. Pure.
 ///
-/// What is asked for ahead hides the upstream's latency and costs memory. So the window grows while blocks are waited for, and
-/// shrinks while they wait: behind a slow sink or beside a fast node a few are enough, across an ocean it takes dozens.
+/// What is asked for ahead hides the upstream's latency and costs memory; the right number differs by two orders of magnitude
+/// between a node beside us and one across an ocean. By Little's law it is the rate times the latency. The rate is what comes out at
+/// the end, so a slow sink needs little read ahead; the latency is the least seen lately, because what lies above it is queueing that
+/// a larger window only makes longer. Three times that product leaves room for latencies that vary, and for growth: where the
+/// window is what limits the rate, the next one is larger.
 struct ReadAhead: Sendable {
     /// Blocks that may be on their way.
     private(set) var window: Int
     private let least: Int
-    private var forUpstream = Duration.zero
-    private var forDownstream = Duration.zero
-    private var handedOn = 0
+    private var roundStart: MonotonicTime?
+    private var roundBlocks = 0
+    /// The least latency of this span of fetches, and of the one before.
+    private var floors = (now: Double.infinity, before: Double.infinity)
+    private var fetches = 0
 
-    init(least: Int = 4) {
+    /// - Parameters:
+    ///   - least: the window never falls below it.
+    ///   - first: the window to begin with.
+    init(least: Int = 4, first: Int = 32) {
         self.least = least
-        window = 2 * least
+        window = max(least, first)
     }
 
-    /// Notes one block handed on: how long it was waited for, and how long it took to get rid of it.
+    /// Notes how long a fetch took, from the wish to the checked blocks.
+    mutating func fetched(in latency: Duration) {
+        floors.now = min(floors.now, latency.seconds)
+        fetches += 1
+        guard fetches >= 256 else { return }
+        floors = (now: .infinity, before: floors.now)
+        fetches = 0
+    }
+
+    /// Notes one block handed on.
     /// - Parameter most: what fits the memory.
-    mutating func note(waitedForUpstream upstream: Duration, waitedForDownstream downstream: Duration, most: Int) {
-        forUpstream += upstream
-        forDownstream += downstream
-        handedOn += 1
-        // A verdict once a window: its blocks were asked for under the same conditions.
-        guard handedOn >= max(least, window / 2) else { return }
-        if forUpstream > forDownstream * 2 {
-            window *= 2
-        } else if forDownstream > forUpstream * 4 {
-            window -= max(1, window / 4)
+    mutating func handedOn(at now: MonotonicTime, most: Int) {
+        guard let start = roundStart else {
+            // Until the first block comes nothing is known of the rate.
+            roundStart = now
+            return
         }
-        window = max(least, min(window, most))
-        forUpstream = .zero
-        forDownstream = .zero
-        handedOn = 0
+        roundBlocks += 1
+        guard roundBlocks >= max(8, window / 2) else { return }
+        let seconds = (now - start).seconds
+        let floor = min(floors.now, floors.before)
+        if seconds > 0, floor.isFinite {
+            let wanted = least + Int(3 * floor * Double(roundBlocks) / seconds)
+            window = max(least, min(wanted, 2 * window, most))
+        }
+        roundStart = now
+        roundBlocks = 0
     }
 }

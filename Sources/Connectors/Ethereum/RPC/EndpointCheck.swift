@@ -10,9 +10,12 @@ final class EndpointCheck: Sendable {
     private let time: TimeSource
     private let log: Log
     private let lastTried = Mutex<MonotonicTime?>(nil)
+    /// Told where the network stands, as an endpoint of the right chain says.
+    private let tip: @Sendable (ChainTip) -> Void
 
-    init(client: RPCClient, time: TimeSource, log: Log) {
+    init(client: RPCClient, time: TimeSource, log: Log, tip: @escaping @Sendable (ChainTip) -> Void) {
         self.client = client
+        self.tip = tip
         self.time = time
         self.log = log
     }
@@ -25,13 +28,15 @@ final class EndpointCheck: Sendable {
         guard !open.isEmpty else { return }
         var wrong: [String] = []
         var failure: (any Error)?
-        await withTaskGroup(of: (EndpointSnapshot, Result<UInt64, any Error>).self) { group in
-            for endpoint in open { group.addTask { (endpoint, await self.chainID(of: endpoint.id)) } }
+        await withTaskGroup(of: (EndpointSnapshot, Result<(chainID: UInt64, tip: ChainTip), any Error>).self) { group in
+            for endpoint in open { group.addTask { (endpoint, await self.ask(endpoint.id)) } }
             for await (endpoint, result) in group {
                 switch result {
-                case .success(client.network.chainID): client.pool.verified(endpoint.id)
+                case .success(let answer) where answer.chainID == client.network.chainID:
+                    client.pool.verified(endpoint.id)
+                    tip(answer.tip)
                 case .success(let other):
-                    let reason = "serves chain \(other), not \(client.network.chainID)"
+                    let reason = "serves chain \(other.chainID), not \(client.network.chainID)"
                     wrong.append("\(endpoint.url) \(reason)")
                     client.pool.quarantine(endpoint.id, reason)
                 case .failure(let error):
@@ -56,17 +61,20 @@ final class EndpointCheck: Sendable {
         if due { try? await run() }
     }
 
-    private func chainID(of id: EndpointID) async -> Result<UInt64, any Error> {
+    /// The chain id, and in the same breath where the chain stands.
+    private func ask(_ id: EndpointID) async -> Result<(chainID: UInt64, tip: ChainTip), any Error> {
         do {
             var demand = Demand()
             demand.only = id
-            let value = try await client.call([.chainID()], demand: demand) { reply throws -> UInt64 in
+            let answer = try await client.call([.chainID()] + ChainTip.calls, demand: demand) { reply throws -> (UInt64, ChainTip) in
                 guard case .value(let text) = reply.answers[0], let chain = Hex.quantity(text) else {
                     throw SluiceError(.malformedReply, .endpoint, "eth_chainId was not answered with a quantity")
                 }
-                return chain
+                // What a wrong chain's head looks like is nobody's business.
+                if chain != self.client.network.chainID { return (chain, ChainTip.unknown) }
+                return (chain, try ChainTip(reply.answers[1...], client: self.client, endpoint: id))
             }
-            return .success(value)
+            return .success(answer)
         } catch {
             return .failure(error)
         }
