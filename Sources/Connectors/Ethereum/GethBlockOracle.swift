@@ -3,6 +3,7 @@ import SluiceChain
 import SluiceFormats
 public import SluiceNet
 public import SluiceTelemetry
+import Synchronization
 
 /// Reads blocks of one network over Ethereum JSON-RPC: a bounded range, or everything from a position on, following
 /// reorganisations. It fetches what the registers downstream need, and nothing else.
@@ -18,6 +19,7 @@ public struct GethBlockOracle: Oracle {
     let observe: @Sendable (OracleEvent) -> Void
     private let check: EndpointCheck
     private let reader: RangeReader
+    private let tag = FinalTag()
 
     /// - Parameters:
     ///   - needs: what the registers downstream ask for.
@@ -66,6 +68,9 @@ public struct GethBlockOracle: Oracle {
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
         var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
         try await egress.send(.finalized(tip.head.finalized))
+        // Where the network says what is final, that holds here too, not the depth.
+        let highest = follower.head?.number
+        try await tell(follower.on(tip.event), before: highest, follower: &follower, into: egress)
         var failures = 0
         while let next = follower.next, next <= range.upperBound {
             if try await advance(&follower, through: range.upperBound, tip: tip, cutsAtTip: false, into: egress) {
@@ -90,7 +95,8 @@ public struct GethBlockOracle: Oracle {
             knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
         while true {
             observe(.head(tip.head))
-            try await tell(follower.on(tip.event), follower: &follower, into: egress)
+            let before = follower.head?.number
+            try await tell(follower.on(tip.event), before: before, follower: &follower, into: egress)
             let last = min(until ?? .max, tip.head.latest)
             while let next = follower.next, next <= last {
                 if try await !advance(&follower, through: last, tip: tip, cutsAtTip: true, into: egress) { break }
@@ -118,18 +124,32 @@ public struct GethBlockOracle: Oracle {
             let latest = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
             try self.fetcher.client.decoder.verify(latest, number: latest.number)
             self.fetcher.client.pool.note(height: latest.number, for: reply.endpoint)
-            // Not every network has the tag; the depth serves then.
-            var finalized: BlockRef?
-            if case .tables(let tables) = reply.answers[1] {
-                let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
-                if set.number <= latest.number { finalized = set.ref }
-            }
+            let finalized = try self.finalized(reply.answers[1], latest: latest.number)
             let floor = latest.number - min(latest.number, network.finalityDepth)
             return Tip(
                 head: ChainHead(latest: latest.number, finalized: finalized?.number ?? floor),
                 event: .head(
                     latest: .init(number: latest.number, hash: latest.hash), finalized: finalized.map { .init(number: $0.number, hash: $0.hash) }))
         }
+    }
+
+    /// What the endpoint calls final. Not every network has the tag: then the depth serves; but a tag that was seen once is not
+    /// forgotten because one answer lacks it.
+    private func finalized(_ answer: JSONAnswer, latest: UInt64) throws -> BlockRef? {
+        switch answer {
+        case .tables(let tables):
+            let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
+            try fetcher.client.decoder.verify(set, number: set.number)
+            // A lagging node behind a balancer may answer one of the two.
+            guard set.number <= latest else { break }
+            return tag.note(set.ref)
+        case .error(let code, let message):
+            if let limited = RPCFault.error(.header("finalized"), code: code, message: message) as? RateLimited { throw limited }
+        case .unanswered:
+            throw SluiceError(.malformedReply, .endpoint, "eth_getBlockByNumber: the reply leaves out what is final")
+        case .null, .value: break
+        }
+        return tag.highest.flatMap { $0.number <= latest ? $0 : nil }
     }
 
     // MARK: - Following
@@ -143,9 +163,9 @@ public struct GethBlockOracle: Oracle {
         let before = follower.head
         var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, finalityDepth: network.finalityDepth)
         if first == last {
-            for block in try await fetcher.fetch(first...last, atTip: cutsAtTip) { _ = try await offer(block, &state, into: egress) }
+            for block in try await fetcher.fetch(first...last, atTip: last > tip.head.finalized) { _ = try await offer(block, &state, into: egress) }
         } else {
-            try await reader.read(first...last) { try await offer($0, &state, into: egress) }
+            try await reader.read(first...last, finalized: tip.head.finalized) { try await offer($0, &state, into: egress) }
         }
         try await state.flush(into: egress, remembering: recent)
         follower = state.follower
@@ -155,6 +175,7 @@ public struct GethBlockOracle: Oracle {
     /// Offers one block; returns false when the blocks behind it are of no use: a reorganisation was undone, or the block is not believed.
     private func offer(_ block: DecodedBlock, _ state: inout Advance, into egress: any Egress) async throws -> Bool {
         var accepted = false
+        let before = state.follower.head?.number
         var actions = state.follower.on(.block(block.ref, parentHash: block.parentHash))[...]
         while let action = actions.popFirst() {
             switch action {
@@ -166,15 +187,17 @@ public struct GethBlockOracle: Oracle {
                 log.debug("block ignored", ["block": "\(ref.number)", "reason": "\(reason.rawValue)"])
             case .rollback, .fetchHeader, .halt:
                 try await state.flush(into: egress, remembering: recent)
-                try await tell([action], follower: &state.follower, into: egress)
+                try await tell([action], before: before, follower: &state.follower, into: egress)
             }
         }
         return accepted
     }
 
     /// Does what the follower says outside of a run of blocks, and sends what of it concerns the rows.
-    private func tell(_ actions: [ChainFollower.Action], follower: inout ChainFollower, into egress: any Egress) async throws {
-        let before = follower.head?.number
+    /// - Parameter before: the head before the follower was told: what a reorganisation is counted from.
+    private func tell(
+        _ actions: [ChainFollower.Action], before: UInt64?, follower: inout ChainFollower, into egress: any Egress
+    ) async throws {
         for action in actions {
             if case .finalized(let number) = action {
                 try await egress.send(.finalized(number))
@@ -204,6 +227,22 @@ public struct GethBlockOracle: Oracle {
             case .halt(let reorg): throw reorg.error
             case .accept, .finalized, .ignore: break
             }
+        }
+    }
+}
+
+/// The highest block that was called final so far.
+private final class FinalTag: Sendable {
+    private let block = Mutex<BlockRef?>(nil)
+
+    var highest: BlockRef? { block.withLock { $0 } }
+
+    /// Takes note of a block, and returns the highest.
+    func note(_ ref: BlockRef) -> BlockRef {
+        block.withLock { block in
+            let highest = block.flatMap { $0.number > ref.number ? $0 : nil } ?? ref
+            block = highest
+            return highest
         }
     }
 }

@@ -9,7 +9,8 @@ struct RangeReader: Sendable {
     private let mostBlocks = 2048
 
     /// Reads until the range ends or `take` returns false; what is in flight then is abandoned.
-    func read(_ range: ClosedRange<UInt64>, _ take: (DecodedBlock) async throws -> Bool) async throws {
+    /// - Parameter finalized: blocks above it are at the tip, where nodes lag and branches change.
+    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, _ take: (DecodedBlock) async throws -> Bool) async throws {
         try await withThrowingTaskGroup(of: [DecodedBlock].self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]
@@ -20,7 +21,7 @@ struct RangeReader: Sendable {
                 while asked <= range.upperBound, inFlight == 0 || Int(asked - next) < window {
                     let last = min(range.upperBound, asked + UInt64(fetcher.blocksPerFetch - 1))
                     let part = asked...last
-                    group.addTask { try await fetcher.fetch(part) }
+                    group.addTask { try await fetcher.fetch(part, atTip: part.upperBound > finalized) }
                     inFlight += 1
                     asked = last + 1
                 }

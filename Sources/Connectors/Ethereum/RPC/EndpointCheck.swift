@@ -17,19 +17,38 @@ final class EndpointCheck: Sendable {
         self.log = log
     }
 
-    /// Asks every endpoint that is not verified for its chain id. Returns when all answered or failed.
+    /// How long those that do not answer are waited for once there is one to work with.
+    private let patience = Duration.milliseconds(500)
+
+    /// Asks every endpoint that is not verified for its chain id. Returns when all answered or failed, or when one is verified and the
+    /// others were given a moment: they are asked again later.
     /// - Throws: `wrong_chain` (class `config`) when no endpoint is left and at least one serves another chain; the last failure when none answers.
     func run() async throws {
         lastTried.withLock { $0 = time.now() }
-        let open = client.pool.snapshots.filter { $0.state == "unverified" }
+        let open = client.pool.snapshots.filter { !$0.isVerified && !$0.isQuarantined }
         guard !open.isEmpty else { return }
         var wrong: [String] = []
         var failure: (any Error)?
-        await withTaskGroup(of: (EndpointSnapshot, Result<UInt64, any Error>).self) { group in
+        await withTaskGroup(of: (EndpointSnapshot, Result<UInt64, any Error>)?.self) { group in
             for endpoint in open { group.addTask { (endpoint, await self.chainID(of: endpoint.id)) } }
-            for await (endpoint, result) in group {
+            var left = open.count
+            var isTimed = false
+            func limit() {
+                guard !isTimed, client.pool.snapshots.contains(where: \.isVerified) else { return }
+                isTimed = true
+                group.addTask {
+                    try? await self.time.sleep(self.patience)
+                    return nil
+                }
+            }
+            limit()
+            while left > 0, let answer = await group.next() {
+                guard let (endpoint, result) = answer else { break }
+                left -= 1
                 switch result {
-                case .success(client.network.chainID): client.pool.verified(endpoint.id)
+                case .success(client.network.chainID):
+                    client.pool.verified(endpoint.id)
+                    limit()
                 case .success(let other):
                     let reason = "serves chain \(other), not \(client.network.chainID)"
                     wrong.append("\(endpoint.url) \(reason)")
@@ -39,9 +58,10 @@ final class EndpointCheck: Sendable {
                     log.warning("endpoint does not answer", ["endpoint": "\(endpoint.url)", "error": "\(error)"])
                 }
             }
+            group.cancelAll()
         }
         try Task.checkCancellation()
-        if client.pool.snapshots.contains(where: { $0.state == "verified" }) { return }
+        if client.pool.snapshots.contains(where: \.isVerified) { return }
         if failure == nil, !wrong.isEmpty {
             throw SluiceError(
                 .wrongChain, .config, "network \(client.network.name): " + wrong.joined(separator: "; "),

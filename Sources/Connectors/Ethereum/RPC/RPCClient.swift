@@ -45,18 +45,29 @@ struct RPCClient: Sendable {
         var demand = demand ?? Demand()
         demand.calls = calls.count
         demand.units = calls.reduce(0) { $0 + $1.units }
-        return try await pool.withEndpoint(demand) { lease in
-            var answers: [JSONAnswer] = []
-            var bytes = 0
-            // An endpoint without batching gets the calls one by one under the same lease: there are never more than a few.
-            var rest = calls[...]
-            while !rest.isEmpty {
-                let reply = try await send(Array(rest), demand: demand, lease: lease)
-                answers += reply.answers
-                bytes += reply.byteCount
-                rest = rest.dropFirst(reply.answers.count)
+        return try await splitting { canSplit in
+            try await pool.withEndpoint(demand) { lease in
+                var answers: [JSONAnswer] = []
+                var bytes = 0
+                // An endpoint without batching gets the calls one by one under the same lease: there are never more than a few.
+                var rest = calls[...]
+                while !rest.isEmpty {
+                    canSplit = lease.calls > 1 && rest.count > 1
+                    let reply = try await send(Array(rest), demand: demand, lease: lease)
+                    answers += reply.answers
+                    bytes += reply.byteCount
+                    rest = rest.dropFirst(reply.answers.count)
+                }
+                return try take(Reply(answers: answers, byteCount: bytes, endpoint: lease.endpoint))
             }
-            return try take(Reply(answers: answers, byteCount: bytes, endpoint: lease.endpoint))
+        }
+    }
+
+    /// Runs a request again as long as several of its calls at once were too much: the pool grants fewer each time, and in the end one.
+    func splitting<T>(_ body: (_ canSplit: inout Bool) async throws -> T) async throws -> T {
+        while true {
+            var canSplit = false
+            do { return try await body(&canSplit) } catch let error as SluiceError where error.class == .split && canSplit {}
         }
     }
 }
