@@ -43,6 +43,7 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
             state.nextID += 1
             return state.nextID
         }
+        defer { _ = state.withLock { $0.cancelled.remove(id) } }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let resume: (() -> Void)? = state.withLock { state in
@@ -79,7 +80,6 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
             }
             waiter?.continuation.resume(throwing: CancellationError())
         }
-        _ = state.withLock { $0.cancelled.remove(id) }
     }
 
     /// The next element; nil when the channel was finished and is empty. Suspends while there is none.

@@ -14,4 +14,17 @@ final class OpenedSink: Sendable {
         self.stream = stream
         self.holdsBack = holdsBack
     }
+
+    /// The last block that it was handed, stored or held back.
+    func last() async throws -> Position? {
+        if let held = held.withLock({ $0.segments.last }) { return held.last }
+        return try await stream.coverage().last?.last
+    }
+
+    /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.
+    func rollback(to position: Position) async throws -> Bool {
+        if holdsBack, held.withLock({ $0.rollback(to: position) }) { return false }
+        try await stream.rollback(to: position)
+        return true
+    }
 }

@@ -14,7 +14,7 @@ public final class PipelineProgress: Sendable {
         public var blocks: UInt64 = 0
         /// What every sink has made durable, by the sink's name.
         public var durable: [String: Position] = [:]
-        /// Rows by table, since the start. Rows that were undone are taken off.
+        /// Rows by table that were sent on since the start; those that were undone since are among them.
         public var rows: [String: Int] = [:]
         public var reorganisations = 0
         public var deepestReorganisation = 0

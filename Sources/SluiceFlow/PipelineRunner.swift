@@ -59,15 +59,19 @@ public struct PipelineRunner: Sendable {
     /// Follows the network until it is told to stop, or until block `until` is in every sink. An upstream that fails is asked again, for
     /// ever: only what the operator must mend ends the run.
     public func follow(until: UInt64?) async throws {
-        let opened = try await open(settling: true)
+        let opened = try await open()
+        try await settle(opened)
         var coverage = try await self.coverage(opened)
         // "From the head" means the head of the first run: a later one goes on where the store ends.
         let held = coverage.compactMap { $0.map(\.last.number).max() }.max()
         let first = definition.start ?? held.map { $0 + 1 }
-        if let first {
-            // What the sinks lack of each other's blocks is filled before all of them go on together.
+        while let first {
+            // What the sinks lack of each other's blocks is filled before all of them go on together. That takes time, in which the
+            // newest blocks may be orphaned: only when nothing is left to settle and to fill they all stand at the same block.
             let plan = CoveragePlan(coverage: coverage, from: first, through: nil)
+            if plan.phases.isEmpty { break }
             guard try await fill(plan.phases, opened: opened, coverage: coverage) else { return }
+            try await settle(opened)
             coverage = try await self.coverage(opened)
         }
         let end = coverage.flatMap { $0 }.map(\.last).max { $0.number < $1.number }
@@ -89,7 +93,7 @@ public struct PipelineRunner: Sendable {
                 .beyondHead, .config, "backfilling \(definition.name): block \(range.upperBound) is beyond the head \(head.latest)",
                 mend: "end the range at \(head.latest) or before, or use sluice run to follow the head")
         }
-        let opened = try await open(settling: false)
+        let opened = try await open()
         let coverage = try await self.coverage(opened)
         let plan = CoveragePlan(coverage: coverage, from: range.lowerBound, through: range.upperBound)
         guard try await fill(plan.phases, opened: opened, coverage: coverage) else { return false }
@@ -99,28 +103,34 @@ public struct PipelineRunner: Sendable {
 
     /// What `backfill` would read for a range: ranges that at least one sink lacks.
     public func missing(in range: ClosedRange<UInt64>) async throws -> [ClosedRange<UInt64>] {
-        let opened = try await open(settling: false)
+        let opened = try await open()
         return CoveragePlan(coverage: try await coverage(opened), from: range.lowerBound, through: range.upperBound).phases.map(\.range)
     }
 
     // MARK: - Sinks
 
-    private func open(settling: Bool) async throws -> [OpenedSink] {
+    private func open() async throws -> [OpenedSink] {
         let id = StreamID(pipeline: definition.name, chainID: definition.chainID)
         var opened: [OpenedSink] = []
         for (name, sink) in sinks {
             let stream = try await sink.open(id, tables: definition.schemas)
-            if settling, let last = try await stream.coverage().last?.last {
-                let settled = try await oracle.settle(last)
-                if settled != last {
-                    log.info("undoing blocks that were orphaned while stopped", ["sink": "\(name)", "from": "\(last.number)", "to": "\(settled.number)"])
-                    try await stream.rollback(to: settled)
-                    progress.note(.reorganisation(depth: Int(last.number - settled.number)))
-                }
-            }
             opened.append(OpenedSink(name: name, stream: stream, holdsBack: sink.holdsBackToFinality))
         }
         return opened
+    }
+
+    /// Undoes what the network has orphaned of the newest blocks of each sink.
+    private func settle(_ opened: [OpenedSink]) async throws {
+        for sink in opened {
+            guard let last = try await sink.last() else { continue }
+            let settled = try await oracle.settle(last)
+            guard settled != last else { continue }
+            log.info(
+                "undoing blocks that were orphaned meanwhile",
+                ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
+            _ = try await sink.rollback(to: settled)
+            progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
+        }
     }
 
     private func coverage(_ opened: [OpenedSink]) async throws -> [[Segment]] {
@@ -198,19 +208,22 @@ public struct PipelineRunner: Sendable {
     }
 
     private static func weigh(_ transit: Transit) -> Int {
-        if case .batch(let batch) = transit { return batch.byteCount }
-        return 1
+        // What every element costs counts too: a slow sink must not gather millions of batches without rows.
+        if case .batch(let batch) = transit { return 1024 + batch.span.count * MemoryLayout<BlockStamp>.stride + batch.byteCount }
+        return 256
     }
 
     private func followForever(from position: Position?, until: UInt64?, into egress: any Egress) async throws {
         var position = position
+        // What an earlier phase has sent on says nothing about this one.
+        progress.update { $0.emitted = position }
         var pause = Duration.milliseconds(500)
         while true {
             let before = progress.snapshot.emitted
             do {
                 try await oracle.live(from: position, start: definition.start, until: until, into: egress)
                 return
-            } catch let error as SluiceError where error.class == .retry || error.class == .endpoint {
+            } catch let error as SluiceError where [.retry, .endpoint, .split].contains(error.class) {
                 let reached = progress.snapshot.emitted
                 if reached != before { pause = .milliseconds(500) }
                 position = reached ?? position

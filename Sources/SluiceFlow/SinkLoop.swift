@@ -32,9 +32,11 @@ struct SinkLoop: Sendable {
             guard sink.holdsBack else { return }
             for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.stream.write(batch)) }
         case .rollback(let position):
-            if sink.holdsBack, sink.held.withLock({ $0.rollback(to: position) }) { return }
-            try await sink.stream.rollback(to: position)
-            progress.update { $0.durable[sink.name] = position }
+            guard try await sink.rollback(to: position) else { return }
+            // A sink that holds back has not come as far as that.
+            progress.update { state in
+                if state.durable[sink.name].map({ $0.number > position.number }) ?? false { state.durable[sink.name] = position }
+            }
         }
     }
 

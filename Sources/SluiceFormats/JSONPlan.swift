@@ -49,6 +49,8 @@ public final class JSONPlan: @unchecked Sendable {
     ///   - extra: names a `json` column that takes all unknown keys, losslessly; null when there are none.
     public init(name: String, keys: [JSONKey], parent: String? = nil, extra: String? = nil) {
         precondition(keys.count <= 64, "a plan has at most 64 keys")
+        // Keys are compared where they stand, at most so far beyond the end of a body.
+        precondition(keys.allSatisfy { $0.name.utf8.count < JSONReader.padding }, "a key longer than the padding behind a body")
         self.name = name
         self.keys = keys
         var columns: [(name: String, type: LogicalType)] = []

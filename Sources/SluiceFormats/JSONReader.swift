@@ -16,6 +16,9 @@ public final class JSONReader: Sendable {
     /// Bytes that must be readable behind the end of a body.
     public static let padding = 64
 
+    /// Bytes of the largest body whose parser is used again.
+    private static let largestKept = 8 << 20
+
     private let idle = Mutex<[Parser]>([])
 
     public init() {}
@@ -25,7 +28,8 @@ public final class JSONReader: Sendable {
     /// - Throws: `malformed_reply` (class `endpoint`) naming the object, the key and the row.
     public func read(_ body: Buffer, firstID: Int64, calls: [JSONCall]) throws(SluiceError) -> [JSONAnswer] {
         let parser = try borrow()
-        defer { idle.withLock { $0.append(parser) } }
+        // A parser keeps some five bytes for each of the largest body it has read: one huge reply must not cost memory for ever.
+        defer { if body.count <= Self.largestKept { idle.withLock { $0.append(parser) } } }
 
         let tableCount = calls.reduce(0) { $0 + $1.plans.count }
         let columnCount = calls.reduce(0) { $0 + $1.plans.reduce(0) { $0 + $1.columns.count } }
@@ -71,6 +75,8 @@ public final class JSONReader: Sendable {
         for (index, call) in calls.enumerated() {
             var target = csj_call()
             target.root = call.plans.isEmpty ? -1 : 0
+            target.shape = Int32(
+                bitPattern: call.shape == .object ? CSJ_OBJECT.rawValue : call.shape == .array ? CSJ_ARRAY.rawValue : CSJ_ANY.rawValue)
             target.tables = call.plans.isEmpty ? nil : tables.baseAddress.map { $0 + nextTable }
             targets.initializeElement(at: index, to: target)
             for plan in call.plans {
@@ -164,7 +170,7 @@ public final class JSONReader: Sendable {
             case CSJ_JSON: "is no valid JSON: \(String(cString: csj_simdjson_message(error.simdjson_code)))"
             case CSJ_MISSING: "is missing or null"
             case CSJ_DUPLICATE: "appears twice"
-            case CSJ_TYPE: "is not \(key.map { Self.expectation($0.reading) } ?? "an object")"
+            case CSJ_TYPE: "is not \(key.map { Self.expectation($0.reading) } ?? "what was asked for")"
             case CSJ_HEX: "holds what is no hex digit"
             case CSJ_LENGTH: "is not \(key.map { Self.expectation($0.reading) } ?? "of the expected length")"
             case CSJ_OVERFLOW: "does not fit \(key.map { Self.expectation($0.reading) } ?? "its type")"

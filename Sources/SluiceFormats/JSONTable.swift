@@ -27,7 +27,18 @@ public enum JSONAnswer: Sendable {
 
 /// One call of a batch: which plans its result is read with.
 public struct JSONCall: Sendable {
+    /// What a result must be when it is not null.
+    public enum Shape: Sendable {
+        case object, array, either
+    }
+
     /// The first plan takes the result (an object, or an array of them), the others what is inside. Empty: the result is one value.
     public let plans: [JSONPlan]
-    public init(_ plans: [JSONPlan]) { self.plans = plans }
+    public let shape: Shape
+
+    /// With `shape` object the first plan has exactly one row when there is a result.
+    public init(_ plans: [JSONPlan], shape: Shape = .either) {
+        self.plans = plans
+        self.shape = shape
+    }
 }

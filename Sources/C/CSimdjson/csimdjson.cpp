@@ -4,6 +4,7 @@
 #include "simdjson.h"
 #include "columns.h"
 #include "hex.h"
+#include "json_text.h"
 
 using namespace simdjson;
 using std::string_view;
@@ -29,14 +30,22 @@ struct Walk {
     int extra(csj_column &column, bool &open, string_view key, ondemand::value &value, csj_table &table);
     int close_extra(csj_column &column, bool open);
     int single(string_view token, csj_column &column, const csj_field &field, const csj_plan *plan, int index, size_t row);
-    int envelope(ondemand::object reply, int64_t first_id, csj_call *calls, int32_t count);
-    int envelope_rest(ondemand::object reply, csj_call &call);
+    int result(ondemand::value &value, csj_call &call);
+    int rpc_error(ondemand::value &value, csj_call &into, bool &said);
+    int envelope(ondemand::object reply, int64_t first_id, csj_call *calls, int32_t count, ondemand::document *root);
 };
 
 string_view trimmed(string_view token) {
     size_t n = token.size();
     while (n && (token[n - 1] == ' ' || token[n - 1] == '\n' || token[n - 1] == '\r' || token[n - 1] == '\t')) n--;
     return token.substr(0, n);
+}
+
+void set_error(csj_call &call, const csj_call &error) {
+    call.status = CSJ_RPC_ERROR;
+    call.error_code = error.error_code;
+    call.text_offset = error.text_offset;
+    call.text_length = error.text_length;
 }
 
 // The digits behind `"0x`, without the closing quote; false for any other token.
@@ -70,23 +79,26 @@ int quantity(string_view digits, uint64_t *words, size_t count) {
     return bad & 0xf0 ? CSJ_HEX : CSJ_OK;
 }
 
-// Text of any value as it stands; consumes it.
+// Text of any value as it stands; consumes it. It is walked again by itself: what the parser skips it does not validate.
 error_code raw_text(ondemand::value &value, string_view &text) {
     switch (value.raw_json_token().empty() ? 0 : value.raw_json_token()[0]) {
     case '{': {
         ondemand::object object;
         if (auto e = value.get_object().get(object)) return e;
-        return object.raw_json().get(text);
+        if (auto e = object.raw_json().get(text)) return e;
+        break;
     }
     case '[': {
         ondemand::array array;
         if (auto e = value.get_array().get(array)) return e;
-        return array.raw_json().get(text);
+        if (auto e = array.raw_json().get(text)) return e;
+        break;
     }
     default:
-        text = trimmed(value.raw_json_token());
-        return text.empty() ? TAPE_ERROR : SUCCESS;
+        text = value.raw_json_token();
     }
+    text = trimmed(text);
+    return json_text::is_valid(text.data(), text.size()) ? SUCCESS : TAPE_ERROR;
 }
 
 int Walk::single(string_view token, csj_column &column, const csj_field &field, const csj_plan *plan, int index, size_t row) {
@@ -272,6 +284,7 @@ int Walk::row(ondemand::object object, csj_call &call, int table_index, size_t p
             if (plan.extra_column < 0) continue;
             size_t length = 0;
             while (key[length] != '"') length += key[length] == '\\' ? 2 : 1;
+            if (!json_text::is_valid(key - 1, length + 2)) return fail(CSJ_JSON, &plan, -1, table.rows, STRING_ERROR);
             if (int e = extra(table.columns[plan.extra_column], extra_open, string_view(key, length), v, table)) return e;
             continue;
         }
@@ -307,52 +320,8 @@ int Walk::rows(ondemand::array array, csj_call &call, int table, size_t parent) 
     return CSJ_OK;
 }
 
-// {"jsonrpc":"2.0","id":1,"result":...} or ...,"error":{"code":..,"message":..}}
-int Walk::envelope(ondemand::object reply, int64_t first_id, csj_call *calls, int32_t count) {
-    int64_t id;
-    ondemand::value id_value;
-    if (auto e = reply.find_field_unordered("id").get(id_value)) return fail(e == NO_SUCH_FIELD ? CSJ_ENVELOPE : CSJ_JSON, nullptr, -1, 0, e);
-    string_view id_token = trimmed(id_value.raw_json_token());
-    // A request that the server refused as a whole is answered with `"id":null`: its error then speaks for all calls.
-    if (id_token == "null") {
-        if (int e = envelope_rest(reply, calls[0])) return e;
-        if (calls[0].status != CSJ_RPC_ERROR && count > 1) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
-        for (int32_t i = 1; i < count; i++) {
-            calls[i].status = CSJ_RPC_ERROR;
-            calls[i].error_code = calls[0].error_code;
-            calls[i].text_offset = calls[0].text_offset;
-            calls[i].text_length = calls[0].text_length;
-        }
-        return CSJ_OK;
-    }
-    if (auto e = id_value.get_int64().get(id)) return fail(CSJ_UNKNOWN_ID, nullptr, -1, 0, e);
-    if (id < first_id || id >= first_id + count) return fail(CSJ_UNKNOWN_ID, nullptr, -1, size_t(id));
-    csj_call &call = calls[id - first_id];
-    if (call.status != CSJ_UNANSWERED) return fail(CSJ_DUPLICATE_ID, nullptr, -1, size_t(id - first_id));
-    return envelope_rest(reply, call);
-}
-
-int Walk::envelope_rest(ondemand::object reply, csj_call &call) {
-    ondemand::value result;
-    auto e = reply.find_field_unordered("result").get(result);
-    if (e == NO_SUCH_FIELD) {
-        ondemand::object error;
-        if (auto f = reply.find_field_unordered("error").get_object().get(error)) return fail(CSJ_ENVELOPE, nullptr, -1, 0, f);
-        for (auto item : error) {
-            ondemand::field field;
-            if (auto f = std::move(item).get(field)) return fail(CSJ_JSON, nullptr, -1, 0, f);
-            if (field.key() == "code") {
-                if (field.value().get_int64().get(call.error_code)) call.error_code = 0;
-            } else if (field.key() == "message") {
-                string_view token = trimmed(field.value().raw_json_token());
-                call.text_offset = size_t(reinterpret_cast<const uint8_t *>(token.data()) - body);
-                call.text_length = token.size();
-            }
-        }
-        call.status = CSJ_RPC_ERROR;
-        return CSJ_OK;
-    }
-    if (e) return fail(CSJ_JSON, nullptr, -1, 0, e);
+// The result of a call into its tables, or where its text lies.
+int Walk::result(ondemand::value &result, csj_call &call) {
     string_view token = result.raw_json_token();
     if (token.empty()) return fail(CSJ_JSON, nullptr, -1, 0);
     call.status = CSJ_ROW;
@@ -365,18 +334,105 @@ int Walk::envelope_rest(ondemand::object reply, csj_call &call) {
         return CSJ_OK;
     }
     const csj_plan *plan = call.tables[call.root].plan;
-    if (token[0] == '{') {
+    if (token[0] == '{' && call.shape != CSJ_ARRAY) {
         ondemand::object object;
         if (auto f = result.get_object().get(object)) return fail(CSJ_JSON, plan, -1, 0, f);
         return row(object, call, call.root, 0);
     }
-    if (token[0] == '[') {
+    if (token[0] == '[' && call.shape != CSJ_OBJECT) {
         ondemand::array array;
         if (auto f = result.get_array().get(array)) return fail(CSJ_JSON, plan, -1, 0, f);
         return rows(array, call, call.root, 0);
     }
     if (trimmed(token) != "null") return fail(CSJ_TYPE, plan, -1, 0);
     call.status = CSJ_NULL;
+    return CSJ_OK;
+}
+
+// The code and message of an error; `said` is set unless it is null. An error that is a text alone is its own message.
+int Walk::rpc_error(ondemand::value &value, csj_call &into, bool &said) {
+    string_view token = trimmed(value.raw_json_token());
+    if (token.empty()) return fail(CSJ_JSON, nullptr, -1, 0);
+    if (token == "null") return CSJ_OK;
+    said = true;
+    if (token[0] == '"') {
+        into.text_offset = size_t(reinterpret_cast<const uint8_t *>(token.data()) - body);
+        into.text_length = token.size();
+        return CSJ_OK;
+    }
+    ondemand::object error;
+    if (auto f = value.get_object().get(error)) return fail(CSJ_ENVELOPE, nullptr, -1, 0, f);
+    for (auto item : error) {
+        ondemand::field field;
+        if (auto f = std::move(item).get(field)) return fail(CSJ_JSON, nullptr, -1, 0, f);
+        if (field.key() == "code") {
+            if (field.value().get_int64().get(into.error_code)) into.error_code = 0;
+        } else if (field.key() == "message") {
+            string_view text = trimmed(field.value().raw_json_token());
+            into.text_offset = size_t(reinterpret_cast<const uint8_t *>(text.data()) - body);
+            into.text_length = text.size();
+        }
+    }
+    return CSJ_OK;
+}
+
+// {"jsonrpc":"2.0","id":1,"result":...} or ...,"error":{"code":..,"message":..}}, in any order, walked to its end.
+int Walk::envelope(ondemand::object reply, int64_t first_id, csj_call *calls, int32_t count, ondemand::document *root) {
+    csj_call *call = nullptr;
+    csj_call error_call{};
+    bool has_id = false, is_for_all = false, has_result = false, has_error = false, is_late = false;
+    for (auto item : reply) {
+        ondemand::field field;
+        if (auto e = std::move(item).get(field)) return fail(CSJ_JSON, nullptr, -1, 0, e);
+        auto key = field.key();
+        ondemand::value v = field.value();
+        if (key == "id") {
+            if (has_id) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
+            has_id = true;
+            if (trimmed(v.raw_json_token()) == "null") {
+                is_for_all = true;
+                continue;
+            }
+            int64_t id;
+            if (auto e = v.get_int64().get(id)) return fail(CSJ_UNKNOWN_ID, nullptr, -1, 0, e);
+            if (id < first_id || id - first_id >= count) return fail(CSJ_UNKNOWN_ID, nullptr, -1, size_t(id));
+            call = &calls[id - first_id];
+            if (call->status != CSJ_UNANSWERED) return fail(CSJ_DUPLICATE_ID, nullptr, -1, size_t(id - first_id));
+        } else if (key == "result") {
+            if (has_result) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
+            has_result = true;
+            // The result may come before its id: then it is read when the rest is known.
+            if (!call) is_late = true;
+            else if (int f = result(v, *call)) return f;
+        } else if (key == "error") {
+            if (int f = rpc_error(v, error_call, has_error)) return f;
+        }
+    }
+    if (root) {
+        const char *behind;
+        if (root->current_location().get(behind) == SUCCESS) return fail(CSJ_JSON, nullptr, -1, 0, TRAILING_CONTENT);
+    }
+    if (!has_result && !has_error) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
+    // A server that could not read a request, or that takes no batches, answers once without an id: that speaks for all calls.
+    if (!call && has_error && root) {
+        for (int32_t i = 0; i < count; i++) set_error(calls[i], error_call);
+        return CSJ_OK;
+    }
+    if (!call) {
+        if (!is_for_all || count != 1 || !has_result) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
+        call = &calls[0];
+        if (call->status != CSJ_UNANSWERED) return fail(CSJ_DUPLICATE_ID, nullptr, -1, 0);
+    }
+    if (is_late) {
+        ondemand::value v;
+        bool is_empty;
+        if (auto e = reply.reset().get(is_empty)) return fail(CSJ_JSON, nullptr, -1, 0, e);
+        if (auto e = reply.find_field("result").get(v)) return fail(CSJ_JSON, nullptr, -1, 0, e);
+        if (int f = result(v, *call)) return f;
+    }
+    // Some servers send a null result beside the error.
+    if (has_error && (!has_result || call->status == CSJ_NULL)) set_error(*call, error_call);
+    else if (has_error) return fail(CSJ_ENVELOPE, nullptr, -1, 0);
     return CSJ_OK;
 }
 
@@ -400,14 +456,14 @@ int csj_decode(csj_parser *parser, const uint8_t *body, size_t length, int64_t f
     if (type == ondemand::json_type::object) {
         ondemand::object reply;
         if (auto f = document.get_object().get(reply)) return walk.fail(CSJ_JSON, nullptr, -1, 0, f);
-        if (int f = walk.envelope(reply, first_id, calls, count)) return f;
+        if (int f = walk.envelope(reply, first_id, calls, count, &document)) return f;
     } else if (type == ondemand::json_type::array) {
         ondemand::array replies;
         if (auto f = document.get_array().get(replies)) return walk.fail(CSJ_JSON, nullptr, -1, 0, f);
         for (auto item : replies) {
             ondemand::object reply;
             if (auto f = item.get_object().get(reply)) return walk.fail(f == INCORRECT_TYPE ? CSJ_ENVELOPE : CSJ_JSON, nullptr, -1, 0, f);
-            if (int f = walk.envelope(reply, first_id, calls, count)) return f;
+            if (int f = walk.envelope(reply, first_id, calls, count, nullptr)) return f;
         }
         const char *behind;
         if (document.current_location().get(behind) == SUCCESS) return walk.fail(CSJ_JSON, nullptr, -1, 0, TAPE_ERROR);

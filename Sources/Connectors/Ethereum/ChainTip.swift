@@ -12,43 +12,62 @@ struct ChainTip: Sendable {
     /// What is asked to find out.
     static var calls: [RPCCall] { [.header("latest"), .header("finalized")] }
 
-    /// Nothing is known.
-    static let unknown = ChainTip(head: ChainHead(latest: 0, finalized: 0), event: .head(latest: .init(number: 0), finalized: nil))
-
-    private init(head: ChainHead, event: ChainFollower.Event) {
-        self.head = head
-        self.event = event
-    }
-
-    /// Out of the answers to `calls`. Throws `block_missing` or `inconsistent_block`.
-    init(_ answers: ArraySlice<JSONAnswer>, client: RPCClient, endpoint: EndpointID) throws {
-        guard let first = answers.first, case .tables(let tables) = first else {
+    /// Out of the answers to `calls`. Throws `block_missing` or `inconsistent_block`, or what the pool must act on.
+    init(_ answers: ArraySlice<JSONAnswer>, client: RPCClient, tips: TipMemory, endpoint: EndpointID) throws {
+        guard let first = answers.first, case .tables(let tables) = first, let second = answers.dropFirst().first else {
             throw SluiceError(.blockMissing, .endpoint, "eth_getBlockByNumber: the endpoint knows no latest block")
         }
         let latest = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
         try client.decoder.verify(latest, number: latest.number)
         client.pool.note(height: latest.number, for: endpoint)
-        // Not every network has the tag; the depth serves then.
-        var finalized: BlockRef?
-        if let second = answers.dropFirst().first, case .tables(let tables) = second {
-            let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
-            if set.number <= latest.number { finalized = set.ref }
-        }
+        let finalized = try Self.finalized(second, latest: latest.number, client: client, tips: tips)
         head = ChainHead(
             latest: latest.number, finalized: finalized?.number ?? latest.number - min(latest.number, client.network.finalityDepth))
         event = .head(
             latest: .init(number: latest.number, hash: latest.hash), finalized: finalized.map { .init(number: $0.number, hash: $0.hash) })
     }
+
+    /// What the endpoint calls final. Not every network has the tag: then the depth serves; but a tag that was seen once is not
+    /// forgotten because one answer lacks it.
+    private static func finalized(_ answer: JSONAnswer, latest: UInt64, client: RPCClient, tips: TipMemory) throws -> BlockRef? {
+        switch answer {
+        case .tables(let tables):
+            let set = BlockSet(header: tables[0], withdrawals: tables[1], byteCount: 0)
+            try client.decoder.verify(set, number: set.number)
+            // A lagging node behind a balancer may answer one of the two.
+            guard set.number <= latest else { break }
+            return tips.noteFinal(set.ref)
+        case .error(let code, let message):
+            if let limited = RPCFault.error(.header("finalized"), code: code, message: message) as? RateLimited { throw limited }
+        case .unanswered:
+            throw SluiceError(.malformedReply, .endpoint, "eth_getBlockByNumber: the reply leaves out what is final")
+        case .null, .value: break
+        }
+        return tips.highestFinal.flatMap { $0.number <= latest ? $0 : nil }
+    }
 }
 
-/// The tip as it was seen last: what begins right after it was asked for need not ask again.
+/// What was learned about the tip: the last answer, because what begins right after it need not ask again, and the highest block that
+/// was ever called final.
 final class TipMemory: Sendable {
     private let kept = Mutex<(tip: ChainTip, at: MonotonicTime)?>(nil)
+    private let final = Mutex<BlockRef?>(nil)
 
     func keep(_ tip: ChainTip, at now: MonotonicTime) { kept.withLock { $0 = (tip, now) } }
 
     /// What was seen within the last second.
     func recent(at now: MonotonicTime) -> ChainTip? {
         kept.withLock { kept in kept.flatMap { now - $0.at < .seconds(1) ? $0.tip : nil } }
+    }
+
+    var highestFinal: BlockRef? { final.withLock { $0 } }
+
+    /// Takes note of a block that was called final, and returns the highest.
+    func noteFinal(_ ref: BlockRef) -> BlockRef {
+        final.withLock { block in
+            let highest = block.flatMap { $0.number > ref.number ? $0 : nil } ?? ref
+            block = highest
+            return highest
+        }
     }
 }

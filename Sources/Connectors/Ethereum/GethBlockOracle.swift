@@ -19,8 +19,7 @@ public struct GethBlockOracle: Oracle {
     let observe: @Sendable (OracleEvent) -> Void
     private let check: EndpointCheck
     private let reader: RangeReader
-    /// What was asked last, which serves again for a moment.
-    private let lastTip: TipMemory
+    private let tips: TipMemory
 
     /// - Parameters:
     ///   - needs: what the registers downstream ask for.
@@ -41,9 +40,8 @@ public struct GethBlockOracle: Oracle {
         let client = RPCClient(network: network, http: http, pool: pool, decoder: decoder, observe: observe)
         fetcher = BlockFetcher(client: client)
         blocksPerBatch = decoder.plan.receipts ? 1 : 32
-        let lastTip = TipMemory()
-        self.lastTip = lastTip
-        check = EndpointCheck(client: client, time: time, log: log, tip: { lastTip.keep($0, at: time.now()) })
+        tips = TipMemory()
+        check = EndpointCheck(client: client, tips: tips, time: time, log: log)
         reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget, time: time)
     }
 
@@ -70,6 +68,9 @@ public struct GethBlockOracle: Oracle {
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
         var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
         try await egress.send(.finalized(tip.head.finalized))
+        // Where the network says what is final, that holds here too, not the depth.
+        let highest = follower.head?.number
+        try await tell(follower.on(tip.event), before: highest, follower: &follower, into: egress)
         var failures = 0
         while let next = follower.next, next <= range.upperBound {
             if try await advance(&follower, through: range.upperBound, tip: tip, cutsAtTip: false, into: egress) {
@@ -93,7 +94,8 @@ public struct GethBlockOracle: Oracle {
             knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
         while true {
             observe(.head(tip.head))
-            try await tell(follower.on(tip.event), follower: &follower, into: egress)
+            let before = follower.head?.number
+            try await tell(follower.on(tip.event), before: before, follower: &follower, into: egress)
             let last = min(until ?? .max, tip.head.latest)
             while let next = follower.next, next <= last {
                 if try await !advance(&follower, through: last, tip: tip, cutsAtTip: true, into: egress) { break }
@@ -109,15 +111,17 @@ public struct GethBlockOracle: Oracle {
 
     /// Where the network stands, asked now.
     private func poll() async throws -> ChainTip {
-        let tip = try await fetcher.client.call(ChainTip.calls) { try ChainTip($0.answers[...], client: self.fetcher.client, endpoint: $0.endpoint) }
-        lastTip.keep(tip, at: time.now())
+        let tip = try await fetcher.client.call(ChainTip.calls) { reply in
+            try ChainTip(reply.answers[...], client: self.fetcher.client, tips: self.tips, endpoint: reply.endpoint)
+        }
+        tips.keep(tip, at: time.now())
         return tip
     }
 
     /// Where the network stands, as it was seen a moment ago or asked now.
     private func tip() async throws -> ChainTip {
         try await check.run()
-        if let recent = lastTip.recent(at: time.now()) { return recent }
+        if let recent = tips.recent(at: time.now()) { return recent }
         return try await poll()
     }
 
@@ -133,9 +137,9 @@ public struct GethBlockOracle: Oracle {
         var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, blocksPerBatch: blocksPerBatch,
             finalityDepth: network.finalityDepth)
         if first == last {
-            for block in try await fetcher.fetch(first...last, atTip: cutsAtTip) { _ = try await offer(block, &state, into: egress) }
+            for block in try await fetcher.fetch(first...last, atTip: last > tip.head.finalized) { _ = try await offer(block, &state, into: egress) }
         } else {
-            try await reader.read(first...last) { try await offer($0, &state, into: egress) }
+            try await reader.read(first...last, finalized: tip.head.finalized) { try await offer($0, &state, into: egress) }
         }
         try await state.flush(into: egress, remembering: recent)
         follower = state.follower
@@ -145,6 +149,7 @@ public struct GethBlockOracle: Oracle {
     /// Offers one block; returns false when the blocks behind it are of no use: a reorganisation was undone, or the block is not believed.
     private func offer(_ block: DecodedBlock, _ state: inout Advance, into egress: any Egress) async throws -> Bool {
         var accepted = false
+        let before = state.follower.head?.number
         var actions = state.follower.on(.block(block.ref, parentHash: block.parentHash))[...]
         while let action = actions.popFirst() {
             switch action {
@@ -156,15 +161,17 @@ public struct GethBlockOracle: Oracle {
                 log.debug("block ignored", ["block": "\(ref.number)", "reason": "\(reason.rawValue)"])
             case .rollback, .fetchHeader, .halt:
                 try await state.flush(into: egress, remembering: recent)
-                try await tell([action], follower: &state.follower, into: egress)
+                try await tell([action], before: before, follower: &state.follower, into: egress)
             }
         }
         return accepted
     }
 
     /// Does what the follower says outside of a run of blocks, and sends what of it concerns the rows.
-    private func tell(_ actions: [ChainFollower.Action], follower: inout ChainFollower, into egress: any Egress) async throws {
-        let before = follower.head?.number
+    /// - Parameter before: the head before the follower was told: what a reorganisation is counted from.
+    private func tell(
+        _ actions: [ChainFollower.Action], before: UInt64?, follower: inout ChainFollower, into egress: any Egress
+    ) async throws {
         for action in actions {
             if case .finalized(let number) = action {
                 try await egress.send(.finalized(number))

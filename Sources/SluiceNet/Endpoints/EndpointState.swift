@@ -130,9 +130,11 @@ struct EndpointState: Sendable {
         case (.unverified, _): state = "unverified"
         case (.verified, _): state = "verified"
         }
+        var isQuarantined = false
+        if case .quarantined = standing { isQuarantined = true }
         return EndpointSnapshot(
-            id: id, url: shown.description, state: state, height: height, inFlight: inFlight, window: limit.current, rate: rate.rate,
-            batch: batch.current, latency: limit.averageLatency, requests: requests, calls: callsMade, throttled: throttled,
-            failures: failures, lastFailure: lastFailure)
+            id: id, url: shown.description, state: state, isVerified: standing == .verified, isQuarantined: isQuarantined,
+            height: height, inFlight: inFlight, window: limit.current, rate: rate.rate, batch: batch.current, latency: limit.averageLatency,
+            requests: requests, calls: callsMade, throttled: throttled, failures: failures, lastFailure: lastFailure)
     }
 }

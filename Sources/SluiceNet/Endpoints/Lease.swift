@@ -33,6 +33,9 @@ public struct EndpointSnapshot: Sendable {
     public let url: String
     /// `verified`, `unverified`, `quarantined: <reason>`, `unauthorized`, `open` (its breaker).
     public let state: String
+    /// Whether it was seen to serve the right chain, and not left for good since; `state` may hide that behind an open breaker.
+    public let isVerified: Bool
+    public let isQuarantined: Bool
     public let height: UInt64?
     public let inFlight: Int
     public let window: Int

@@ -68,10 +68,13 @@ enum csj_status {
     CSJ_UNANSWERED = 0, CSJ_ROW = 1, CSJ_NULL = 2, CSJ_RPC_ERROR = 3,
 };
 
+enum csj_shape { CSJ_ANY = 0, CSJ_OBJECT = 1, CSJ_ARRAY = 2 };
+
 // One call of a batch, in order of ids: call i has id `first_id + i`.
 typedef struct {
     csj_table *tables;         // the tables of this call; `root` is the one that takes the result
     int32_t root;              // -1: the result is one value, `value` takes its text
+    int32_t shape;             // what the result must be when it is not null
     int32_t status;
     int64_t error_code;
     size_t text_offset, text_length;   // of the error message, or of a single value, within the body

@@ -40,6 +40,30 @@ struct BlockCheck {
                 throw evidence.contradiction("withdrawal \(row), index", expected: expected, found: index.load(row, as: Int64.self))
             }
         }
+        let root = set.header.column("withdrawals_root")
+        guard verifiesHeaderHash, !root.isNull(0) else { return }
+        let found = TrieRoot.ordered(Self.encoded(set.withdrawals))
+        guard found == root.load(0, as: Hash32.self) else {
+            throw evidence.contradiction("withdrawalsRoot", expected: root.load(0, as: Hash32.self), found: found)
+        }
+    }
+
+    /// What the trie of withdrawals holds.
+    private static func encoded(_ withdrawals: JSONTable) -> [[UInt8]] {
+        let index = withdrawals.column("index")
+        let validator = withdrawals.column("validator_index")
+        let address = withdrawals.column("address")
+        let amount = withdrawals.column("amount")
+        return (0..<withdrawals.rowCount).map { row in
+            var rlp = RLP(capacity: 48)
+            rlp.list {
+                $0.append(integer: index.load(row, as: UInt64.self))
+                $0.append(integer: validator.load(row, as: UInt64.self))
+                $0.append(bytes: address.bytes(row))
+                $0.append(integer: amount.load(row, as: UInt64.self))
+            }
+            return rlp.bytes
+        }
     }
 
     private func verify(transactions: JSONTable, of set: BlockSet, _ evidence: Evidence) throws(SluiceError) {

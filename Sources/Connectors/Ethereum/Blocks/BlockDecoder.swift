@@ -16,10 +16,12 @@ public struct BlockDecoder: Sendable {
         check = BlockCheck(verifiesHeaderHash: verifiesHeaderHash)
     }
 
-    static let headerCall = JSONCall([BlockPlans.header, BlockPlans.withdrawal])
-    static let blockCall = JSONCall([BlockPlans.block, BlockPlans.withdrawal, BlockPlans.transaction])
-    static let receiptsCall = JSONCall([BlockPlans.receipt, BlockPlans.log])
-    static let logsCall = JSONCall([BlockPlans.log])
+    static let headerCall = JSONCall([BlockPlans.header, BlockPlans.withdrawal], shape: .object)
+    static let blockCall = JSONCall([BlockPlans.block, BlockPlans.withdrawal, BlockPlans.transaction], shape: .object)
+    static let receiptsCall = JSONCall([BlockPlans.receipt, BlockPlans.log], shape: .array)
+    /// The receipt of one transaction.
+    static let receiptCall = JSONCall([BlockPlans.receipt, BlockPlans.log], shape: .object)
+    static let logsCall = JSONCall([BlockPlans.log], shape: .array)
     static let valueCall = JSONCall([])
 
     /// Reads a reply. Throws `malformed_reply` (class `endpoint`).

@@ -179,10 +179,13 @@ final class BlockFetcher: Sendable {
         while parts.contains(where: { $0 == nil }) {
             let open = parts.indices.filter { parts[$0] == nil }
             let asked = open.map { calls[$0] }
-            let (answers, size) = try await client.pool.withEndpoint(demand(asked, height: number)) { lease in
-                let reply = try await client.send(asked, demand: Demand(), lease: lease)
-                let tables = try zip(reply.answers, asked).map { try self.tables($0, $1, number) }
-                return (tables, reply.byteCount)
+            let (answers, size) = try await client.splitting { canSplit in
+                try await client.pool.withEndpoint(demand(asked, height: number)) { lease in
+                    canSplit = lease.calls > 1
+                    let reply = try await client.send(asked, demand: Demand(), lease: lease)
+                    let tables = try zip(reply.answers, asked).map { try self.tables($0, $1, number) }
+                    return (tables, reply.byteCount)
+                }
             }
             for (index, tables) in zip(open, answers) { parts[index] = tables }
             total += size
@@ -200,9 +203,12 @@ final class BlockFetcher: Sendable {
         while found.count < range.count {
             let missing = range.filter { found[$0] == nil }
             let calls = missing.map { RPCCall.header($0) }
-            let new = try await client.pool.withEndpoint(demand(calls, height: missing.last)) { lease in
-                let reply = try await client.send(calls, demand: Demand(), lease: lease)
-                return try headers(reply, calls: calls, missing: missing)
+            let new = try await client.splitting { canSplit in
+                try await client.pool.withEndpoint(demand(calls, height: missing.last)) { lease in
+                    canSplit = lease.calls > 1
+                    let reply = try await client.send(calls, demand: Demand(), lease: lease)
+                    return try headers(reply, calls: calls, missing: missing)
+                }
             }
             for set in new { found[set.number] = set }
         }

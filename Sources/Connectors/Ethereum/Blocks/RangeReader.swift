@@ -16,7 +16,8 @@ struct RangeReader: Sendable {
     }
 
     /// Reads until the range ends or `take` returns false; what is in flight then is abandoned.
-    func read(_ range: ClosedRange<UInt64>, _ take: (DecodedBlock) async throws -> Bool) async throws {
+    /// - Parameter finalized: blocks above it are at the tip, where nodes lag and branches change.
+    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, _ take: (DecodedBlock) async throws -> Bool) async throws {
         try await withThrowingTaskGroup(of: (blocks: [DecodedBlock], latency: Duration).self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]
@@ -30,7 +31,7 @@ struct RangeReader: Sendable {
                     let numbers = asked...min(range.upperBound, asked + part - 1)
                     group.addTask {
                         let start = time.now()
-                        return (try await fetcher.fetch(numbers), time.now() - start)
+                        return (try await fetcher.fetch(numbers, atTip: numbers.upperBound > finalized), time.now() - start)
                     }
                     inFlight += 1
                     asked = numbers.upperBound + 1

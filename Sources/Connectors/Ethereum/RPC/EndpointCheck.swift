@@ -11,30 +11,48 @@ final class EndpointCheck: Sendable {
     private let log: Log
     private let lastTried = Mutex<MonotonicTime?>(nil)
     /// Told where the network stands, as an endpoint of the right chain says.
-    private let tip: @Sendable (ChainTip) -> Void
+    private let tips: TipMemory
 
-    init(client: RPCClient, time: TimeSource, log: Log, tip: @escaping @Sendable (ChainTip) -> Void) {
+    init(client: RPCClient, tips: TipMemory, time: TimeSource, log: Log) {
         self.client = client
-        self.tip = tip
+        self.tips = tips
         self.time = time
         self.log = log
     }
 
-    /// Asks every endpoint that is not verified for its chain id. Returns when all answered or failed.
+    /// How long those that do not answer are waited for once there is one to work with.
+    private let patience = Duration.milliseconds(500)
+
+    /// Asks every endpoint that is not verified for its chain id. Returns when all answered or failed, or when one is verified and the
+    /// others were given a moment: they are asked again later.
     /// - Throws: `wrong_chain` (class `config`) when no endpoint is left and at least one serves another chain; the last failure when none answers.
     func run() async throws {
         lastTried.withLock { $0 = time.now() }
-        let open = client.pool.snapshots.filter { $0.state == "unverified" }
+        let open = client.pool.snapshots.filter { !$0.isVerified && !$0.isQuarantined }
         guard !open.isEmpty else { return }
         var wrong: [String] = []
         var failure: (any Error)?
-        await withTaskGroup(of: (EndpointSnapshot, Result<(chainID: UInt64, tip: ChainTip), any Error>).self) { group in
+        await withTaskGroup(of: (EndpointSnapshot, Result<(chainID: UInt64, tip: ChainTip?), any Error>)?.self) { group in
             for endpoint in open { group.addTask { (endpoint, await self.ask(endpoint.id)) } }
-            for await (endpoint, result) in group {
+            var left = open.count
+            var isTimed = false
+            func limit() {
+                guard !isTimed, client.pool.snapshots.contains(where: \.isVerified) else { return }
+                isTimed = true
+                group.addTask {
+                    try? await self.time.sleep(self.patience)
+                    return nil
+                }
+            }
+            limit()
+            while left > 0, let answer = await group.next() {
+                guard let (endpoint, result) = answer else { break }
+                left -= 1
                 switch result {
                 case .success(let answer) where answer.chainID == client.network.chainID:
                     client.pool.verified(endpoint.id)
-                    tip(answer.tip)
+                    if let tip = answer.tip { tips.keep(tip, at: time.now()) }
+                    limit()
                 case .success(let other):
                     let reason = "serves chain \(other.chainID), not \(client.network.chainID)"
                     wrong.append("\(endpoint.url) \(reason)")
@@ -44,9 +62,10 @@ final class EndpointCheck: Sendable {
                     log.warning("endpoint does not answer", ["endpoint": "\(endpoint.url)", "error": "\(error)"])
                 }
             }
+            group.cancelAll()
         }
         try Task.checkCancellation()
-        if client.pool.snapshots.contains(where: { $0.state == "verified" }) { return }
+        if client.pool.snapshots.contains(where: \.isVerified) { return }
         if failure == nil, !wrong.isEmpty {
             throw SluiceError(
                 .wrongChain, .config, "network \(client.network.name): " + wrong.joined(separator: "; "),
@@ -61,18 +80,17 @@ final class EndpointCheck: Sendable {
         if due { try? await run() }
     }
 
-    /// The chain id, and in the same breath where the chain stands.
-    private func ask(_ id: EndpointID) async -> Result<(chainID: UInt64, tip: ChainTip), any Error> {
+    /// The chain id, and in the same breath where the chain stands; that of another chain is nobody's business.
+    private func ask(_ id: EndpointID) async -> Result<(chainID: UInt64, tip: ChainTip?), any Error> {
         do {
             var demand = Demand()
             demand.only = id
-            let answer = try await client.call([.chainID()] + ChainTip.calls, demand: demand) { reply throws -> (UInt64, ChainTip) in
+            let answer = try await client.call([.chainID()] + ChainTip.calls, demand: demand) { reply throws -> (UInt64, ChainTip?) in
                 guard case .value(let text) = reply.answers[0], let chain = Hex.quantity(text) else {
                     throw SluiceError(.malformedReply, .endpoint, "eth_chainId was not answered with a quantity")
                 }
-                // What a wrong chain's head looks like is nobody's business.
-                if chain != self.client.network.chainID { return (chain, ChainTip.unknown) }
-                return (chain, try ChainTip(reply.answers[1...], client: self.client, endpoint: id))
+                let isOurs = chain == self.client.network.chainID
+                return (chain, isOurs ? try ChainTip(reply.answers[1...], client: self.client, tips: self.tips, endpoint: id) : nil)
             }
             return .success(answer)
         } catch {

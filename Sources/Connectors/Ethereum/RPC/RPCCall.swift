@@ -31,7 +31,7 @@ struct RPCCall: Sendable {
     }
 
     static func receipt(transaction: Hash32) -> RPCCall {
-        RPCCall(method: "eth_getTransactionReceipt", params: "[\"\(transaction)\"]", reading: BlockDecoder.receiptsCall)
+        RPCCall(method: "eth_getTransactionReceipt", params: "[\"\(transaction)\"]", reading: BlockDecoder.receiptCall)
     }
 
     static func logs(_ range: ClosedRange<UInt64>, topics: [Hash32]) -> RPCCall {

@@ -34,7 +34,7 @@ struct RPCClient: Sendable {
         for (call, answer) in zip(sent, answers) {
             guard case .error(let code, let message) = answer else { continue }
             failed += 1
-            firstError = firstError ?? RPCFault.error(call, code: code, message: message, batch: sent.count)
+            firstError = firstError ?? RPCFault.error(call, code: code, message: message)
         }
         if let firstError, failed == sent.count { throw firstError }
         return Reply(answers: answers, byteCount: response.body.count, endpoint: lease.endpoint)
@@ -45,25 +45,29 @@ struct RPCClient: Sendable {
         var demand = demand ?? Demand()
         demand.calls = calls.count
         demand.units = calls.reduce(0) { $0 + $1.units }
-        while true {
-            do {
-                return try await pool.withEndpoint(demand) { lease in
-                    var answers: [JSONAnswer] = []
-                    var bytes = 0
-                    // An endpoint without batching gets the calls one by one under the same lease: there are never more than a few.
-                    var rest = calls[...]
-                    while !rest.isEmpty {
-                        let reply = try await send(Array(rest), demand: demand, lease: lease)
-                        answers += reply.answers
-                        bytes += reply.byteCount
-                        rest = rest.dropFirst(reply.answers.count)
-                    }
-                    return try take(Reply(answers: answers, byteCount: bytes, endpoint: lease.endpoint))
+        return try await splitting { canSplit in
+            try await pool.withEndpoint(demand) { lease in
+                var answers: [JSONAnswer] = []
+                var bytes = 0
+                // An endpoint without batching gets the calls one by one under the same lease: there are never more than a few.
+                var rest = calls[...]
+                while !rest.isEmpty {
+                    canSplit = lease.calls > 1 && rest.count > 1
+                    let reply = try await send(Array(rest), demand: demand, lease: lease)
+                    answers += reply.answers
+                    bytes += reply.byteCount
+                    rest = rest.dropFirst(reply.answers.count)
                 }
-            } catch let error as SluiceError where error.class == .split && demand.calls > 1 {
-                // The endpoint takes no batches, or no batch as large as this.
-                demand.calls = max(1, demand.calls / 2)
+                return try take(Reply(answers: answers, byteCount: bytes, endpoint: lease.endpoint))
             }
+        }
+    }
+
+    /// Runs a request again as long as several of its calls at once were too much: the pool grants fewer each time, and in the end one.
+    func splitting<T>(_ body: (_ canSplit: inout Bool) async throws -> T) async throws -> T {
+        while true {
+            var canSplit = false
+            do { return try await body(&canSplit) } catch let error as SluiceError where error.class == .split && canSplit {}
         }
     }
 }

@@ -21,6 +21,8 @@ enum RPCFault {
     private static let size = [
         "query returned more than", "more than 10000 results", "response size", "block range", "range is too", "too many blocks", "too large",
         "limited to", "query timeout", "log response size", "exceeds max results", "max results", "query exceeds",
+        // A server without batches, or with smaller ones: asked for less at a time it may serve.
+        "batch",
     ]
     private static let unsupported = ["method not found", "not supported", "does not exist/is not available", "not available", "unsupported", "unknown method"]
     private static let missing = ["header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available"]
