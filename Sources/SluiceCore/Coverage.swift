@@ -62,6 +62,7 @@ public struct Coverage: Hashable, Sendable {
     private static func overlap(_ span: Span, _ segment: Segment, _ stream: StreamID) -> SluiceError {
         SluiceError(
             .sinkOrder, .fatal,
-            "a batch of \(stream) holds blocks \(span.first) to \(span.last.number), but the sink has \(segment.first) to \(segment.last.number) already")
+            "a batch of \(stream) holds blocks \(span.first) to \(span.last.number), but the sink has \(segment.first) to \(segment.last.number) already"
+        )
     }
 }

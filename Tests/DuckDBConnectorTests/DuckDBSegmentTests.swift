@@ -96,7 +96,9 @@ import Testing
             _ = try await stream.write(SmallChain.batch(1...5))
             _ = try await stream.finish()
             await sink.close()
-            for (wrong, named) in [([SmallChain.blocks], "no longer asks for table logs"), (SmallChain.schemas + [more], "now asks for table more")] {
+            for (wrong, named) in [
+                ([SmallChain.blocks], "no longer asks for table logs"), (SmallChain.schemas + [more], "now asks for table more"),
+            ] {
                 let error = await #expect(throws: SluiceError.self) { try await open(folder, tables: wrong) }
                 #expect(error?.class == .pause)
                 #expect(error?.message.contains(named) == true)

@@ -23,14 +23,18 @@ import Testing
         var coverage = Coverage()
         for range in [50...59, 10...19, 40...49, 20...20, 21...39] { try coverage.append(span(range), stream: Self.stream) }
         #expect(coverage.segments == [segment(10...59)])
-        #expect(Coverage([segment(30...39), segment(10...19), segment(20...29), segment(41...50)]).segments == [segment(10...39), segment(41...50)])
+        #expect(
+            Coverage([segment(30...39), segment(10...19), segment(20...29), segment(41...50)]).segments == [
+                segment(10...39), segment(41...50),
+            ])
     }
 
     @Test("a block that is there already, or a parent that is not, is refused and changes nothing")
     func refusals() throws {
         var coverage = Coverage([segment(10...19), segment(30...39)])
         let before = coverage
-        for wrong in [span(19...20), span(5...10), span(0...50), span(15...15), span(20...30), span(39...45), span(20...22, parentFork: 1)] {
+        for wrong in [span(19...20), span(5...10), span(0...50), span(15...15), span(20...30), span(39...45), span(20...22, parentFork: 1)]
+        {
             let error = #expect(throws: SluiceError.self) { try coverage.append(wrong, stream: Self.stream) }
             #expect(error?.code == .sinkOrder)
             #expect(coverage == before)

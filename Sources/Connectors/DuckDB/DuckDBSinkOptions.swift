@@ -23,7 +23,7 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
     public var compression: Compression
 
     public init(
-        path: String, memoryLimitBytes: Int = 64_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
+        path: String, memoryLimitBytes: Int = 48_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
         stageBytes: Int = 4_000_000, rowGroupSize: Int = 16_384, compression: Compression = .fast
     ) {
         self.path = path

@@ -99,7 +99,8 @@ extension ParquetWriter {
                 let field = schemas.first(where: { $0.name == file.table })?.blockNumberField
             else {
                 throw SluiceError(
-                    .parquetFolder, .pause, "rolling back: the pipeline has no table \(file.table), "
+                    .parquetFolder, .pause,
+                    "rolling back: the pipeline has no table \(file.table), "
                         + "but \(file.path) must be cut",
                     mend: "give the pipeline its table back, or remove the file and its line in the manifest")
             }
