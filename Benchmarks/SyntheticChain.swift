@@ -10,7 +10,7 @@ struct SyntheticChain {
     static let blocks = Schema(
         name: "blocks", key: ["chain_id", "hash"], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("number", .uint64, ""), Field("hash", .fixedBytes(32), ""),
+            Field("chain_id", .int64, ""), Field("number", .int64, ""), Field("hash", .fixedBytes(32), ""),
             Field("parent_hash", .fixedBytes(32), ""), Field("timestamp", .timestamp, ""), Field("miner", .fixedBytes(20), ""),
             Field("gas_used", .uint64, ""), Field("base_fee_per_gas", .uint256, nullable: true, ""), Field("logs_bloom", .bytes, ""),
             Field("transaction_count", .uint64, ""),
@@ -18,7 +18,7 @@ struct SyntheticChain {
     static let transactions = Schema(
         name: "transactions", key: ["chain_id", "block_hash", "transaction_index"], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("block_number", .uint64, ""), Field("block_hash", .fixedBytes(32), ""),
+            Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
             Field("block_timestamp", .timestamp, ""), Field("transaction_index", .uint64, ""), Field("hash", .fixedBytes(32), ""),
             Field("nonce", .uint64, ""), Field("from", .fixedBytes(20), ""), Field("to", .fixedBytes(20), nullable: true, ""),
             Field("value", .uint256, ""), Field("gas", .uint64, ""), Field("gas_price", .uint256, ""),
@@ -31,7 +31,7 @@ struct SyntheticChain {
     static let logs = Schema(
         name: "logs", key: ["chain_id", "block_hash", "log_index"], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("block_number", .uint64, ""), Field("block_hash", .fixedBytes(32), ""),
+            Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
             Field("block_timestamp", .timestamp, ""), Field("transaction_index", .uint64, ""),
             Field("transaction_hash", .fixedBytes(32), ""), Field("log_index", .uint64, ""), Field("address", .fixedBytes(20), ""),
             Field("topic0", .fixedBytes(32), nullable: true, ""), Field("topic1", .fixedBytes(32), nullable: true, ""),
@@ -87,6 +87,7 @@ struct SyntheticChain {
         var txRows = Self.transactions.fields.map { ColumnBuilder($0.type, capacity: Int(count) * 150) }
         var logRows = Self.logs.fields.map { ColumnBuilder($0.type, capacity: Int(count) * 310) }
         let before = parent
+        var stamps: [BlockStamp] = []
         for number in first..<first + count {
             let hash = Hash32(bytes(32)) ?? .zero
             let time = Int64(1_700_000_000 + number * 12) * 1_000_000
@@ -97,6 +98,7 @@ struct SyntheticChain {
                     .b(bytes(256)), .u(150),
                 ])
             parent = hash
+            stamps.append(BlockStamp(hash: hash, timestamp: 1_700_000_000 + number * 12))
             for index in 0..<150 as Range<UInt64> {
                 let tx = bytes(32)
                 put(
@@ -121,9 +123,7 @@ struct SyntheticChain {
         }
         return Batch(
             chainID: 1,
-            span: Span(
-                first: first, parentHash: before, last: BlockRef(number: first + count - 1, hash: parent),
-                lastTimestamp: 1_700_000_000 + (first + count - 1) * 12),
+            span: Span(first: first, parentHash: before, blocks: stamps),
             tables: [table(Self.blocks, blockRows), table(Self.transactions, txRows), table(Self.logs, logRows)])
     }
 

@@ -5,7 +5,9 @@ extension Schema {
     public func requiredBlockNumberField() throws -> String {
         guard let field = blockNumberField else {
             throw SluiceError(
-                .duckdbSQL, .config, "table \(name) has no block_number (or number) that is a whole number and never null, so its rows could not be undone")
+                .duckdbSQL, .config,
+                "table \(name) has no block_number (or number) that is a whole number and never null, "
+                    + "so its rows could not be undone")
         }
         return field
     }

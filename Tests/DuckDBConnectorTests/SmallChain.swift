@@ -6,15 +6,15 @@ enum SmallChain {
     static let blocks = Schema(
         name: "blocks", key: [], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("number", .uint64, ""), Field("hash", .fixedBytes(32), ""),
+            Field("chain_id", .int64, ""), Field("number", .int64, ""), Field("hash", .fixedBytes(32), ""),
             Field("timestamp", .timestamp, ""),
             Field("base_fee", .uint256, nullable: true, ""),
         ])
     static let logs = Schema(
         name: "logs", key: [], doc: "",
         fields: [
-            Field("chain_id", .uint64, ""), Field("block_number", .uint64, ""), Field("block_hash", .fixedBytes(32), ""),
-            Field("block_timestamp", .timestamp, ""), Field("log_index", .uint64, ""), Field("data", .bytes, ""),
+            Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
+            Field("block_timestamp", .timestamp, ""), Field("log_index", .int64, ""), Field("data", .bytes, ""),
             Field("note", .string, nullable: true, ""),
         ])
     static let schemas = [blocks, logs]
@@ -26,6 +26,10 @@ enum SmallChain {
     }
 
     static func position(_ number: UInt64, fork: UInt8 = 0) -> Position { Position(number: number, hash: hash(number, fork: fork)) }
+
+    static func segment(_ range: ClosedRange<UInt64>, fork: UInt8 = 0) -> Segment {
+        Segment(first: range.lowerBound, last: position(range.upperBound, fork: fork))
+    }
 
     /// `parentFork` is the fork of the block before the first.
     static func batch(
@@ -57,8 +61,7 @@ enum SmallChain {
             chainID: chainID,
             span: Span(
                 first: range.lowerBound, parentHash: hash(range.lowerBound &- 1, fork: parentFork ?? fork),
-                last: BlockRef(number: range.upperBound, hash: hash(range.upperBound, fork: fork)),
-                lastTimestamp: start + range.upperBound * 12),
+                blocks: range.map { BlockStamp(hash: hash($0, fork: fork), timestamp: start + $0 * 12) }),
             tables: [
                 Table(schema: blocks, columns: blockRows.map { $0.finish() }, rowCount: range.count),
                 Table(schema: logs, columns: logRows.map { $0.finish() }, rowCount: logCount),

@@ -46,9 +46,9 @@ import Testing
                 rows[10].append("[1]")
             }
             let batch = Batch(
-                chainID: 1, span: Span(first: 5, parentHash: .zero, last: BlockRef(number: 5, hash: hash), lastTimestamp: 1_438_269_988),
+                chainID: 1, span: Span(first: 5, parentHash: .zero, blocks: [BlockStamp(hash: hash, timestamp: 1_438_269_988)]),
                 tables: [Table(schema: Self.schema, columns: rows.map { $0.finish() }, rowCount: 3)])
-            let sink = ParquetSink(ParquetSinkOptions(directory: folder), positions: MemoryPositions())
+            let sink = ParquetSink(ParquetSinkOptions(directory: folder), segments: MemorySegments())
             let stream = try await sink.open(StreamID(pipeline: "p", chainID: 1), tables: [Self.schema])
             _ = try await stream.write(batch)
             _ = try await stream.finish()

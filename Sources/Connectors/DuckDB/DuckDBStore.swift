@@ -23,6 +23,8 @@ actor DuckDBStore {
         var heldBytes = 0
         /// What is covered with all that was taken.
         var taken: Coverage
+        /// The last block of the batch that was staged last.
+        var stagedEnd: Position?
         /// The last block of the batch that was committed last, until the caller is told.
         var news: Position?
         var lost = false
@@ -45,7 +47,12 @@ actor DuckDBStore {
     // MARK: streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {
-        for table in tables { _ = try table.requiredBlockNumberField() }
+        for table in tables {
+            _ = try table.requiredBlockNumberField()
+            guard table.index(of: "chain_id") != nil else {
+                throw SluiceError(.duckdbSQL, .config, "table \(table.name) has no chain_id, so its rows could not be undone")
+            }
+        }
         // A stream that is opened again starts from what is committed; what it held is sent again.
         streams[id]?.held = []
         streams[id]?.heldBytes = 0
@@ -96,6 +103,7 @@ actor DuckDBStore {
         guard let removed = stream.taken.rollback(to: position) else { return }
         // What was not handed over yet need not be undone. A batch that begins before the position goes in first, and is cut there.
         stream.held.removeAll { removed.contains($0.span.first) }
+        stream.news = nil
         stream.heldBytes = stream.held.reduce(0) { $0 + $1.byteCount }
         streams[id] = stream
         try guarded { session in
@@ -110,7 +118,8 @@ actor DuckDBStore {
                     """, doing: "undoing rows of \(schema.name) in \(options.path)")
             }
             streams[id]?.staged = stream.taken
-            streams[id]?.news = position
+            // The caller knows this position: it named it.
+            streams[id]?.stagedEnd = nil
         }
         try commit()
     }
@@ -144,6 +153,8 @@ actor DuckDBStore {
         for (id, coverage) in targets {
             streams[id]?.durable = coverage
             streams[id]?.staged = nil
+            if let end = streams[id]?.stagedEnd { streams[id]?.news = end }
+            streams[id]?.stagedEnd = nil
         }
     }
 
@@ -172,7 +183,7 @@ actor DuckDBStore {
         openRows += stream.held.reduce(0) { $0 + $1.rowCount }
         openBytes += stream.heldBytes
         stream.staged = stream.taken
-        stream.news = last.span.last
+        stream.stagedEnd = last.span.last
         stream.held = []
         stream.heldBytes = 0
         streams[id] = stream
@@ -203,10 +214,12 @@ actor DuckDBStore {
         inTransaction = false
         openRows = 0
         openBytes = 0
-        for (id, stream) in streams where stream.taken != stream.durable {
+        for (id, stream) in streams {
+            streams[id]?.staged = nil
+            streams[id]?.stagedEnd = nil
+            guard stream.taken != stream.durable else { continue }
             streams[id]?.held = []
             streams[id]?.heldBytes = 0
-            streams[id]?.staged = nil
             streams[id]?.news = nil
             streams[id]?.lost = true
         }
@@ -252,9 +265,8 @@ actor DuckDBStore {
     }
 
     private func report(_ id: StreamID) -> Position? {
-        guard let stream = streams[id], stream.staged == nil, let news = stream.news else { return nil }
-        streams[id]?.news = nil
-        return news
+        defer { streams[id]?.news = nil }
+        return streams[id]?.news
     }
 
     private func readCoverage(_ id: StreamID, _ session: DuckDBSession) throws -> Coverage {
@@ -263,15 +275,18 @@ actor DuckDBStore {
             SELECT first, number, hash FROM sluice.segments
             WHERE stream = \(DuckDBSession.literal(id.pipeline)) AND chain_id = \(id.chainID) ORDER BY first
             """, doing: "reading what \(options.path) holds of \(id)")
-        return Coverage(
-            try rows.map { row in
-                guard let first = row[0].uint64, let number = row[1].uint64, let hash = row[2].bytes.flatMap({ Hash32($0) }), first <= number else {
-                    throw SluiceError(
-                        .duckdbOpen, .pause, "sluice.segments in \(options.path) is damaged for stream \(id)",
-                        mend: "restore the file, or write to another path")
-                }
-                return Segment(first: first, last: Position(number: number, hash: hash))
-            })
+        var segments: [Segment] = []
+        for row in rows {
+            guard let first = row[0].uint64, let number = row[1].uint64, let hash = row[2].bytes.flatMap({ Hash32($0) }), first <= number,
+                segments.last.map({ $0.last.number < first }) ?? true
+            else {
+                throw SluiceError(
+                    .duckdbOpen, .pause, "sluice.segments in \(options.path) is damaged for stream \(id)",
+                    mend: "restore the file, or write to another path")
+            }
+            segments.append(Segment(first: first, last: Position(number: number, hash: hash)))
+        }
+        return Coverage(segments)
     }
 
     /// Writes what changed: mostly the end of one segment.
@@ -280,14 +295,17 @@ actor DuckDBStore {
         let before = Dictionary((streams[id]?.durable.segments ?? []).map { ($0.first, $0) }, uniquingKeysWith: { first, _ in first })
         var statements: [String] = []
         for segment in coverage.segments where before[segment.first] != segment {
-            let hash = "unhex('\(segment.last.hash.description.dropFirst(2))')"
+            let (end, hash) = (segment.last.number, "unhex('\(segment.last.hash.description.dropFirst(2))')")
+            let values = "\(DuckDBSession.literal(id.pipeline)), \(id.chainID), \(segment.first), \(end), \(hash)"
             statements.append(
                 before[segment.first] == nil
-                    ? "INSERT INTO sluice.segments VALUES (\(DuckDBSession.literal(id.pipeline)), \(id.chainID), \(segment.first), \(segment.last.number), \(hash))"
-                    : "UPDATE sluice.segments SET number = \(segment.last.number), hash = \(hash) WHERE \(key) AND first = \(segment.first)")
+                    ? "INSERT INTO sluice.segments VALUES (\(values))"
+                    : "UPDATE sluice.segments SET number = \(end), hash = \(hash) WHERE \(key) AND first = \(segment.first)")
         }
         let kept = Set(coverage.segments.map(\.first))
-        for first in before.keys where !kept.contains(first) { statements.append("DELETE FROM sluice.segments WHERE \(key) AND first = \(first)") }
+        for first in before.keys.sorted() where !kept.contains(first) {
+            statements.append("DELETE FROM sluice.segments WHERE \(key) AND first = \(first)")
+        }
         guard !statements.isEmpty else { return }
         try session.execute(statements.joined(separator: ";\n"), doing: "storing how far \(id) is")
     }

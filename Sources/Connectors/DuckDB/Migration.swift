@@ -13,8 +13,8 @@ struct Migration {
             """
             CREATE SCHEMA IF NOT EXISTS sluice;
             CREATE SCHEMA IF NOT EXISTS hex;
-            CREATE TABLE IF NOT EXISTS sluice.segments (stream VARCHAR, chain_id UBIGINT, first UBIGINT, number UBIGINT, hash BLOB);
-            CREATE TABLE IF NOT EXISTS sluice.owners (table_name VARCHAR, chain_id UBIGINT, stream VARCHAR);
+            CREATE TABLE IF NOT EXISTS sluice.segments (stream VARCHAR, chain_id BIGINT, first BIGINT, number BIGINT, hash BLOB);
+            CREATE TABLE IF NOT EXISTS sluice.owners (table_name VARCHAR, chain_id BIGINT, stream VARCHAR);
             CREATE MACRO IF NOT EXISTS to_0x(value) AS '0x' || lower(hex(value));
             CREATE MACRO IF NOT EXISTS from_0x(digits) AS unhex(regexp_replace(digits, '^0[xX]', ''));
             """, doing: "preparing \(path)")

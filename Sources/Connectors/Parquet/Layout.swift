@@ -25,10 +25,13 @@ struct Layout: Sendable {
 
     func temporaryFile(_ table: String) -> String { "\(temporary)/\(table).parquet" }
 
-    /// The blocks that a name ends in: `..._<first>_<last>.<suffix>`.
+    /// Where the rest of a file that is cut is written: another one of the table may be open.
+    func cutFile(_ table: String) -> String { "\(temporary)/\(table).cut" }
+
+    /// The blocks that a name, or a path, ends in: `..._<first>_<last>.<suffix>`.
     static func span(of name: String, suffix: String) -> ClosedRange<UInt64>? {
         guard name.hasSuffix(suffix) else { return nil }
-        let parts = name.dropLast(suffix.count).split(separator: "_")
+        let parts = name.dropLast(suffix.count).split { $0 == "_" || $0 == "/" }
         guard parts.count >= 2, let first = UInt64(parts[parts.count - 2]), let last = UInt64(parts[parts.count - 1]), first <= last else {
             return nil
         }
@@ -49,6 +52,12 @@ struct Layout: Sendable {
     /// The spans that have a manifest, in order.
     func manifestSpans() -> [ClosedRange<UInt64>] {
         Folder.entries(manifests).compactMap { Self.span(of: $0, suffix: ".json") }
+            .sorted { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }
+    }
+
+    /// A path as SQL text for DuckDB's readers, which take names for patterns: what stands for others stands for itself.
+    static func pattern(_ path: String, _ ending: String = "") -> String {
+        DuckDBSession.literal(path.map { "[*?".contains($0) ? "[\($0)]" : String($0) }.joined() + ending)
     }
 
     /// Removes a file; that there is none is well.

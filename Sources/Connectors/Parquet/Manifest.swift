@@ -17,6 +17,14 @@ struct Manifest: Sendable {
     /// Tables that the span was written for; those without a row have no file.
     let tables: [String]
 
+    init(stream: StreamID, first: UInt64, last: Position, files: [File], tables: [String]) {
+        self.stream = stream
+        self.first = first
+        self.last = last
+        self.files = files
+        self.tables = tables
+    }
+
     /// As JSON. `schemas` are those of the stream.
     func json(_ schemas: [Schema]) -> String {
         let files = files.map {
@@ -47,37 +55,73 @@ struct Manifest: Sendable {
             """
     }
 
-    /// Reads a manifest; DuckDB parses the JSON.
+    /// Reads one manifest; DuckDB parses the JSON.
     static func read(_ path: String, _ session: DuckDBSession) throws -> Manifest {
-        let damaged = SluiceError(
-            .parquetFolder, .pause, "manifest \(path) cannot be read", mend: "restore the file, or write to another folder")
-        let source = "read_text(\(DuckDBSession.literal(path)))"
-        let rows: [[DuckDBValue]]
-        let files: [[DuckDBValue]]
         do {
-            rows = try session.rows(
-                """
-                SELECT json_extract_string(content, '$.stream'), json_extract_string(content, '$.chain_id')::UBIGINT,
-                    json_extract_string(content, '$.first_block')::UBIGINT, json_extract_string(content, '$.last_block')::UBIGINT,
-                    json_extract_string(content, '$.last_hash'), array_to_string(json_keys(content, '$.schema'), chr(10)) FROM \(source)
-                """)
-            files = try session.rows(
-                """
-                SELECT f->>'$.table', f->>'$.path', (f->>'$.rows')::BIGINT, (f->>'$.bytes')::BIGINT
-                FROM (SELECT unnest(json_extract(content, '$.files[*]')) AS f FROM \(source))
-                """)
-        } catch let error as SluiceError where error.code == .duckdbSQL { throw damaged }
-        guard let row = rows.first, let pipeline = row[0].text, let chain = row[1].uint64, let first = row[2].uint64,
-            let last = row[3].uint64, let hash = row[4].text.flatMap({ Hash32(hex: $0) }), let tables = row[5].text
-        else { throw damaged }
-        return Manifest(
-            stream: StreamID(pipeline: pipeline, chainID: chain), first: first, last: Position(number: last, hash: hash),
-            files: try files.map { file in
-                guard let table = file[0].text, let path = file[1].text, let rows = file[2].uint64, let bytes = file[3].uint64 else {
-                    throw damaged
-                }
-                return File(table: table, path: path, rows: Int(rows), bytes: Int(bytes))
-            }, tables: tables.split(separator: "\n").map(String.init))
+            if let manifest = try query(Layout.pattern(path), session).first?.manifest { return manifest }
+        } catch let error as SluiceError where error.code == .duckdbSQL {}
+        throw damaged(path)
+    }
+
+    /// Reads all manifests, in order of their blocks, by one query: there may be tens of thousands.
+    static func all(in layout: Layout, _ session: DuckDBSession) throws -> [Manifest] {
+        let spans = layout.manifestSpans()
+        if spans.isEmpty { return [] }
+        let found: [(path: String, manifest: Manifest?)]
+        do {
+            found = try query(Layout.pattern(layout.manifests, "/*.json"), session)
+        } catch let error as SluiceError where error.code == .duckdbSQL {
+            // One of them is no JSON: whoever reads them one by one comes across it.
+            for span in spans { _ = try read(layout.manifest(span.lowerBound, span.upperBound), session) }
+            throw error
+        }
+        let manifests = try found.compactMap { path, manifest -> Manifest? in
+            guard let span = Layout.span(of: path, suffix: ".json") else { return nil }
+            guard let manifest, manifest.first...max(manifest.first, manifest.last.number) == span else { throw damaged(path) }
+            return manifest
+        }.sorted { $0.first < $1.first }
+        guard manifests.count == spans.count else {
+            throw SluiceError(
+                .parquetFolder, .pause, "\(layout.manifests) has \(spans.count) manifests, but \(manifests.count) were read",
+                mend: "see that nothing else writes to the folder, and start again")
+        }
+        return manifests
+    }
+
+    private static func damaged(_ path: String) -> SluiceError {
+        SluiceError(.parquetFolder, .pause, "manifest \(path) cannot be read", mend: "restore the file, or write to another folder")
+    }
+
+    /// What some files say; nil for one that lacks something.
+    private static func query(_ source: String, _ session: DuckDBSession) throws -> [(path: String, manifest: Manifest?)] {
+        let shape = """
+            {"stream": "VARCHAR", "chain_id": "UBIGINT", "first_block": "UBIGINT", "last_block": "UBIGINT", "last_hash": "VARCHAR",
+             "files": [{"table": "VARCHAR", "path": "VARCHAR", "rows": "UBIGINT", "bytes": "UBIGINT"}], "schema": "JSON"}
+            """
+        // Names of tables and files hold no line breaks: lists travel as lines, and cost one value each.
+        let rows = try session.rows(
+            """
+            SELECT filename, m.stream, m.chain_id, m.first_block, m.last_block, m.last_hash,
+                array_to_string(json_keys(m.schema), chr(10)),
+                array_to_string(list_transform(m.files, lambda f: concat_ws(chr(9), f.table, f.rows, f.bytes, f.path)), chr(10))
+            FROM (SELECT filename, from_json(content, \(DuckDBSession.literal(shape))) AS m FROM read_text(\(source)))
+            """)
+        return rows.map { row in (row[0].text ?? "", Manifest(row)) }
+    }
+
+    private init?(_ row: [DuckDBValue]) {
+        guard let pipeline = row[1].text, let chain = row[2].uint64, let first = row[3].uint64, let last = row[4].uint64,
+            let hash = row[5].text.flatMap({ Hash32(hex: $0) }), let tables = row[6].text, let lines = row[7].text
+        else { return nil }
+        var files: [File] = []
+        for line in lines.split(separator: "\n") {
+            let parts = line.split(separator: "\t", maxSplits: 3, omittingEmptySubsequences: false)
+            guard parts.count == 4, let rows = Int(parts[1]), let bytes = Int(parts[2]) else { return nil }
+            files.append(File(table: String(parts[0]), path: String(parts[3]), rows: rows, bytes: bytes))
+        }
+        self.init(
+            stream: StreamID(pipeline: pipeline, chainID: chain), first: first, last: Position(number: last, hash: hash), files: files,
+            tables: tables.split(separator: "\n").map(String.init))
     }
 
     private static func text(_ value: String) -> String {

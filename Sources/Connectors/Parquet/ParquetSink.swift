@@ -81,9 +81,9 @@ public final class ParquetSink: Sink {
 struct ParquetSinkStream: SinkStream {
     let writer: ParquetWriter
 
-    func coverage() async throws -> [Segment] { await writer.coverage() }
+    func coverage() async throws -> [Segment] { try await writer.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
-    func flush() async throws -> Position? { await writer.flush() }
+    func flush() async throws -> Position? { try await writer.flush() }
     func rollback(to position: Position) async throws { try await writer.rollback(to: position) }
     func finish() async throws -> Position? { try await writer.finish() }
 }

@@ -4,49 +4,46 @@ import SluiceDuckDB
 /// What a start finds, and what a rollback leaves. Manifests are the truth; a crash at any point leaves at most one span of files
 /// that none of them names.
 extension ParquetWriter {
-    /// Brings the folder to the end of its last manifest.
+    /// Brings the folder to what its manifests name, and this writer with it.
     func recover() throws {
         try Folder.create(layout.directory)
         try Folder.create(layout.manifests)
         for name in Folder.entries(layout.temporary) { try Layout.remove("\(layout.temporary)/\(name)") }
         try endInterruptedRollback()
-        var found: [Segment] = []
-        for span in layout.manifestSpans() {
-            let manifest = try Manifest.read(layout.manifest(span.lowerBound, span.upperBound), session)
-            guard manifest.stream == id else {
-                throw SluiceError(
-                    .parquetFolder, .pause,
-                    "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
-                    mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
-            }
-            guard Set(manifest.tables) == Set(schemas.map(\.name)) else {
-                // A table that joins or leaves later would have a hole that nothing shows: the manifests speak of all tables.
-                throw SluiceError(
-                    .parquetFolder, .pause,
-                    "\(id.pipeline) asks for other tables than \(layout.directory) holds of blocks \(span.lowerBound) to \(span.upperBound)",
-                    mend: "give the other registers a pipeline and a folder of their own")
-            }
-            found.append(Segment(first: manifest.first, last: manifest.last))
+        let manifests = try Manifest.all(in: layout, session)
+        for manifest in manifests { try check(manifest) }
+        for (one, next) in zip(manifests, manifests.dropFirst()) where next.first <= one.last.number {
+            throw SluiceError(
+                .parquetFolder, .pause, "two manifests of chain \(id.chainID) in \(layout.directory) name block \(next.first)",
+                mend: "restore the folder, or write to another one")
         }
-        durable = Coverage(Self.joined(found))
-        for segment in try segments.load(id) where !durable.segments.contains(where: { $0.first <= segment.first && $0.last.number >= segment.last.number }) {
+        let found = Coverage(manifests.map { Segment(first: $0.first, last: $0.last) })
+        for segment in try segments.load(id)
+        where !found.segments.contains(where: { $0.first <= segment.first && $0.last.number >= segment.last.number }) {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) should hold blocks \(segment.first) to \(segment.last.number) of chain \(id.chainID), but its manifests do not name them",
+                "\(layout.directory) should hold blocks \(segment.first) to \(segment.last.number) of chain \(id.chainID), "
+                    + "but its manifests do not name them",
                 mend: "restore the folder, or remove the state file to fill it again")
         }
-        try sweep()
-        try segments.save(durable.segments, of: id)
+        try sweep(keeping: Set(manifests.flatMap { $0.files.map(\.path) }))
+        try segments.save(found.segments, of: id)
+        (durable, taken, news) = (found, found, nil)
     }
 
-    /// Spans that follow each other, as one.
-    private static func joined(_ spans: [Segment]) -> [Segment] {
-        spans.reduce(into: []) { all, span in
-            if let last = all.last, last.last.number + 1 == span.first {
-                all[all.count - 1] = Segment(first: last.first, last: span.last)
-            } else {
-                all.append(span)
-            }
+    private func check(_ manifest: Manifest) throws {
+        guard manifest.stream == id else {
+            throw SluiceError(
+                .parquetFolder, .pause,
+                "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
+                mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
+        }
+        guard Set(manifest.tables) == Set(schemas.map(\.name)) else {
+            // A table that joins or leaves later would have a hole that nothing shows: the manifests speak of all tables.
+            throw SluiceError(
+                .parquetFolder, .pause,
+                "\(id.pipeline) asks for other tables than \(layout.directory) holds of blocks \(manifest.first) to \(manifest.last.number)",
+                mend: "give the other registers a pipeline and a folder of their own")
         }
     }
 
@@ -58,11 +55,16 @@ extension ParquetWriter {
         }
     }
 
-    /// Removes the files that no manifest names: a crash leaves those of one span at most.
-    private func sweep() throws {
-        let orphans = schemas.flatMap { layout.files($0.name) }.filter { file in
-            !durable.segments.contains { $0.first <= file.span.lowerBound && file.span.upperBound <= $0.last.number }
+    /// Removes the files that no manifest names: a crash leaves those that begin at one block at most. A file counts by its name, not
+    /// by its blocks: what an interrupted cut left covers blocks that are stored elsewhere, and readers would find them twice.
+    private func sweep(keeping named: Set<String>) throws {
+        let there = schemas.flatMap { layout.files($0.name) }
+        if let missing = named.subtracting(there.map(\.path)).min() {
+            throw SluiceError(
+                .parquetFolder, .pause, "\(layout.directory)/\(missing) is missing, though a manifest names it",
+                mend: "restore the file, or remove its manifest and the state file to fill it again")
         }
+        let orphans = there.filter { !named.contains($0.path) }
         let firsts = Set(orphans.map(\.span.lowerBound))
         guard firsts.count <= 1 else {
             throw SluiceError(
@@ -75,6 +77,9 @@ extension ParquetWriter {
 
     /// Removes some blocks at the end of a segment: whole spans go, the one around `position` is written again.
     func truncate(_ removed: ClosedRange<UInt64>, to position: Position) throws {
+        // Said before it is done: what the folder holds beyond this is no loss when it is found half done.
+        _ = durable.rollback(to: position)
+        try segments.save(durable.segments, of: id)
         for span in layout.manifestSpans().reversed() where removed.contains(span.upperBound) {
             let path = layout.manifest(span.lowerBound, span.upperBound)
             let manifest = try Manifest.read(path, session)
@@ -83,8 +88,6 @@ extension ParquetWriter {
             try Folder.sync(layout.manifests)
             for file in manifest.files { try Layout.remove("\(layout.directory)/\(file.path)") }
         }
-        _ = durable.rollback(to: position)
-        try segments.save(durable.segments, of: id)
     }
 
     /// Writes the part of a span up to a position, under its own name.
@@ -96,18 +99,19 @@ extension ParquetWriter {
                 let field = schemas.first(where: { $0.name == file.table })?.blockNumberField
             else {
                 throw SluiceError(
-                    .parquetFolder, .pause, "rolling back: the pipeline has no table \(file.table), "
+                    .parquetFolder, .pause,
+                    "rolling back: the pipeline has no table \(file.table), "
                         + "but \(file.path) must be cut",
                     mend: "give the pipeline its table back, or remove the file and its line in the manifest")
             }
-            let partial = layout.temporaryFile(file.table)
-            let old = DuckDBSession.literal("\(layout.directory)/\(file.path)")
+            let partial = layout.cutFile(file.table)
+            let old = Layout.pattern("\(layout.directory)/\(file.path)")
             try session.execute(
                 """
                 COPY (SELECT * FROM read_parquet(\(old), hive_partitioning = false)
                     WHERE \(DuckDBSession.quoted(field)) <= \(position.number)) TO \(DuckDBSession.literal(partial)) (\(options.copyOptions))
                 """, doing: "cutting \(file.path)")
-            let rows = try session.rows("SELECT count(*) FROM read_parquet(\(DuckDBSession.literal(partial)))").first?.first?.uint64 ?? 0
+            let rows = try session.rows("SELECT count(*) FROM read_parquet(\(Layout.pattern(partial)))").first?.first?.uint64 ?? 0
             if rows == 0 {
                 try Layout.remove(partial)
                 continue

@@ -22,15 +22,17 @@ actor ParquetWriter {
     let session: DuckDBSession
     /// What is durable: the spans of all manifests.
     var durable = Coverage()
+    /// What is covered with the open files.
+    var taken = Coverage()
+    /// The last block that became durable, until the caller is told.
+    var news: Position?
     private let worker: WorkerThread
     /// A connection, and so a thread, for each table.
     private let connections: [String: DuckDBConnection]
     private var cutter: SpanCutter
     private var open: OpenSpan?
     private var lost = false
-    /// What is covered with the open files.
-    private var taken = Coverage()
-    private var news: Position?
+    private var retired = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -57,10 +59,14 @@ actor ParquetWriter {
 
     // MARK: the stream
 
-    /// After a failure it also makes the stream usable again, from what is durable.
-    func coverage() -> [Segment] {
-        if open == nil || lost { taken = durable }
-        lost = false
+    /// After a failure it also makes the stream usable again, from what the folder holds: that is the truth, because a step that
+    /// failed may have been done.
+    func coverage() throws -> [Segment] {
+        if lost {
+            if retired { try checkUsable() }
+            try recover()
+            lost = false
+        }
         return durable.segments
     }
 
@@ -69,7 +75,7 @@ actor ParquetWriter {
         try taken.append(batch.span, stream: id)
         try await guarded {
             // What does not continue the open files is of another segment.
-            if let open, open.span.last.number + 1 != batch.span.first { try await close() }
+            if let open, open.span.last.number + 1 != batch.span.first { try await closeEarly() }
             for piece in cutter.cut(batch.span) {
                 if piece.startsFile { try await close() }
                 try await take(piece, batch)
@@ -80,11 +86,14 @@ actor ParquetWriter {
     }
 
     /// Files end where blocks say, so nothing can be made durable before.
-    func flush() -> Position? { report() }
+    func flush() throws -> Position? {
+        try checkUsable()
+        return report()
+    }
 
     func finish() async throws -> Position? {
         try checkUsable()
-        try await guarded { try await close() }
+        try await guarded { try await closeEarly() }
         return report()
     }
 
@@ -95,7 +104,7 @@ actor ParquetWriter {
             if let span = open, removed.contains(span.first) {
                 await abandon()
             } else if let span = open, removed.contains(span.span.last.number) {
-                try await close()
+                try await closeEarly()
             }
             try truncate(removed, to: position)
         }
@@ -106,14 +115,15 @@ actor ParquetWriter {
     func retire() async {
         await abandon()
         lost = true
+        retired = true
     }
 
     // MARK: files
 
     private func take(_ piece: SpanCutter.Piece, _ batch: Batch) async throws {
         let at = Int(piece.first - batch.span.first)...Int(piece.last - batch.span.first)
-        var span =
-            open ?? OpenSpan(first: piece.first, parentHash: batch.span.hash(piece.first == 0 ? 0 : piece.first - 1), blocks: [], day: piece.day)
+        let parent = piece.first == batch.span.first ? batch.span.parentHash : batch.span.hash(piece.first - 1)
+        var span = open ?? OpenSpan(first: piece.first, parentHash: parent, blocks: [], day: piece.day)
         span.blocks += batch.span.blocks[at]
         open = span
         for table in batch.tables {
@@ -136,6 +146,12 @@ actor ParquetWriter {
         return CopyJob(schema, to: layout.temporaryFile(schema.name), options, on: connection)
     }
 
+    /// Ends the open files where the cutter has not: what comes next is in others.
+    private func closeEarly() async throws {
+        try await close()
+        cutter.reset()
+    }
+
     /// Ends the open files: data, then names, then the manifest, then the position.
     private func close() async throws {
         guard let span = open else { return }
@@ -150,7 +166,6 @@ actor ParquetWriter {
         }
         try record(Manifest(stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name)))
         open = nil
-        cutter.reset()
         try durable.append(span.span, stream: id)
         news = range.last
         try segments.save(durable.segments, of: id)
@@ -163,9 +178,9 @@ actor ParquetWriter {
 
     /// Gives up the open files.
     private func abandon() async {
+        cutter.reset()
         guard let span = open else { return }
         open = nil
-        cutter.reset()
         for job in span.jobs.values { await job.abort() }
         for table in span.jobs.keys { try? Layout.remove(layout.temporaryFile(table)) }
     }
@@ -176,6 +191,7 @@ actor ParquetWriter {
         } catch {
             await abandon()
             lost = true
+            news = nil
             throw error
         }
     }
