@@ -64,6 +64,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
             guard duck_scans_register(scans, session.handle) == 0 else {
                 throw SluiceError(.duckdbOpen, .fatal, "\(doing): cannot register the scan function")
             }
+            duck_forget_code()
         } catch {
             close()
             throw error

@@ -44,7 +44,7 @@ public struct PipelineRunner: Sendable {
 
     public init(
         definition: PipelineDefinition, oracle: any Oracle, sinks: [(name: String, sink: any Sink)], progress: PipelineProgress,
-        stop: StopSignal, time: TimeSource, log: Log, edgeCapacity: Int = 4 << 20
+        stop: StopSignal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20
     ) {
         self.definition = definition
         self.oracle = oracle

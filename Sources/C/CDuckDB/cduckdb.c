@@ -2,9 +2,12 @@
 #include "cduckdb.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define X(result, name, parameters, arguments) static result(*p_##name) parameters;
 DUCK_FUNCTIONS(X)
@@ -64,3 +67,29 @@ int duck_load(const char *candidates, char *report, size_t room) {
 }
 
 void duck_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+static int forget_segments(struct dl_phdr_info *info, size_t size, void *context) {
+    (void)size;
+    uintptr_t symbol = (uintptr_t)context;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    int holds = 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + segment->p_vaddr;
+        if (segment->p_type == PT_LOAD && symbol >= start && symbol < start + segment->p_memsz) holds = 1;
+    }
+    if (!holds) return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        // What can be written to holds what the loader and the library wrote; the rest is as it is in the file.
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
+        uintptr_t start = (info->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (info->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
+        if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 1;
+}
+
+void duck_forget_code(void) {
+    if (p_open_ext) dl_iterate_phdr(forget_segments, (void *)(uintptr_t)p_open_ext);
+}

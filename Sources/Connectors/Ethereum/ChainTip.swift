@@ -52,6 +52,7 @@ struct ChainTip: Sendable {
 final class TipMemory: Sendable {
     private let kept = Mutex<(tip: ChainTip, at: MonotonicTime)?>(nil)
     private let final = Mutex<BlockRef?>(nil)
+    private let answered = Mutex<Duration?>(nil)
 
     func keep(_ tip: ChainTip, at now: MonotonicTime) { kept.withLock { $0 = (tip, now) } }
 
@@ -59,6 +60,11 @@ final class TipMemory: Sendable {
     func recent(at now: MonotonicTime) -> ChainTip? {
         kept.withLock { kept in kept.flatMap { now - $0.at < .seconds(1) ? $0.tip : nil } }
     }
+
+    /// The least time that an answer about the tip took; nil before the first.
+    var latency: Duration? { answered.withLock { $0 } }
+
+    func note(latency: Duration) { answered.withLock { $0 = min($0 ?? latency, latency) } }
 
     var highestFinal: BlockRef? { final.withLock { $0 } }
 

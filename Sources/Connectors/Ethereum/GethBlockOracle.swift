@@ -139,7 +139,7 @@ public struct GethBlockOracle: Oracle {
         if first == last {
             for block in try await fetcher.fetch(first...last, atTip: last > tip.head.finalized) { _ = try await offer(block, &state, into: egress) }
         } else {
-            try await reader.read(first...last, finalized: tip.head.finalized) { try await offer($0, &state, into: egress) }
+            try await reader.read(first...last, finalized: tip.head.finalized, latency: tips.latency) { try await offer($0, &state, into: egress) }
         }
         try await state.flush(into: egress, remembering: recent)
         follower = state.follower

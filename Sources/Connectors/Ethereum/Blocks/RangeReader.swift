@@ -17,11 +17,12 @@ struct RangeReader: Sendable {
 
     /// Reads until the range ends or `take` returns false; what is in flight then is abandoned.
     /// - Parameter finalized: blocks above it are at the tip, where nodes lag and branches change.
-    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, _ take: (DecodedBlock) async throws -> Bool) async throws {
+    /// - Parameter latency: of the upstream, as far as it is known.
+    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, latency: Duration?, _ take: (DecodedBlock) async throws -> Bool) async throws {
         try await withThrowingTaskGroup(of: (blocks: [DecodedBlock], latency: Duration).self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]
-            var ahead = ReadAhead()
+            var ahead = ReadAhead(latency: latency)
             var asked = range.lowerBound
             var next = range.lowerBound
             var inFlight = 0

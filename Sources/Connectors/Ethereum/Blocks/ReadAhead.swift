@@ -19,10 +19,10 @@ struct ReadAhead: Sendable {
 
     /// - Parameters:
     ///   - least: the window never falls below it.
-    ///   - first: the window to begin with.
-    init(least: Int = 4, first: Int = 32) {
+    ///   - latency: how long the upstream took to answer before; the first window is meant for a few hundred blocks a second.
+    init(least: Int = 4, latency: Duration?) {
         self.least = least
-        window = max(least, first)
+        window = max(2 * least, min(64, Int((latency ?? .milliseconds(50)).seconds * 500)))
     }
 
     /// Notes how long a fetch took, from the wish to the checked blocks.

@@ -85,6 +85,7 @@ final class EndpointCheck: Sendable {
         do {
             var demand = Demand()
             demand.only = id
+            let start = time.now()
             let answer = try await client.call([.chainID()] + ChainTip.calls, demand: demand) { reply throws -> (UInt64, ChainTip?) in
                 guard case .value(let text) = reply.answers[0], let chain = Hex.quantity(text) else {
                     throw SluiceError(.malformedReply, .endpoint, "eth_chainId was not answered with a quantity")
@@ -92,6 +93,7 @@ final class EndpointCheck: Sendable {
                 let isOurs = chain == self.client.network.chainID
                 return (chain, isOurs ? try ChainTip(reply.answers[1...], client: self.client, tips: self.tips, endpoint: id) : nil)
             }
+            tips.note(latency: time.now() - start)
             return .success(answer)
         } catch {
             return .failure(error)
