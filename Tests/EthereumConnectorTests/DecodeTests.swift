@@ -59,7 +59,6 @@ import Testing
         let lines = try SharedData.mainnet.get()
         for line in [lines[1], lines[lines.count - 2]] {
             let whole = try object(line)
-            // What no column takes is compared elsewhere.
             let block = try text(whole["block"] as? Object ?? [:])
             let receipts = try text(whole["receipts"] as? [Object] ?? [])
             _ = try compare(block: block, receipts: receipts, number: try #require(((whole["block"] as? Object)?["number"] as? String).flatMap { Hex.quantity($0) }))

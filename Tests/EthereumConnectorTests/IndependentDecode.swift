@@ -48,6 +48,21 @@ enum IndependentDecode {
         }
     }
 
+    /// Keys that no column takes, and that are not wanted.
+    private static let left: [String: Set<String>] = [
+        "blocks": ["transactions", "uncles", "withdrawals"], "transactions": ["v", "r", "s", "yParity", "chainId", "blockTimestamp"],
+        "logs": ["topics", "removed", "blockTimestamp"],
+        "receipts": ["transactionHash", "transactionIndex", "blockHash", "blockNumber", "logsBloom", "from", "to", "type", "logs"],
+    ]
+
+    /// What is in an object besides the columns of a table, as JSON with its keys sorted; nothing is null.
+    private static func rest(of item: Object, knownIn schema: Schema, receipts: Bool) -> String {
+        let names = schema.fields.map(\.name).filter { $0.hasPrefix("receipt_") == receipts }.map { receipts ? String($0.dropFirst(8)) : $0 }
+        let known = Set(names.map(key)).union(left[receipts ? "receipts" : schema.name] ?? [])
+        let rest = item.filter { !known.contains($0.key) }
+        return rest.isEmpty ? "null" : show(rest, .json)
+    }
+
     /// The rows of a table, each with its values in the order of the schema's fields.
     static func rows(_ schema: Schema, block: Object, receipts: [Object], chainID: Int) -> [[String]] {
         let items: [(Object, Object?)] =
@@ -69,7 +84,8 @@ enum IndependentDecode {
                     let place = Int(field.name.suffix(1)) ?? 0
                     let topics = item["topics"] as? [String] ?? []
                     return place < topics.count ? show(topics[place], field.type) : "null"
-                case "extra", "receipt_extra": return "null"
+                case "extra": return rest(of: item, knownIn: schema, receipts: false)
+                case "receipt_extra": return rest(of: receipt ?? [:], knownIn: schema, receipts: true)
                 default:
                     if field.name.hasPrefix("receipt_"), let receipt { return show(receipt[key(String(field.name.dropFirst(8)))], field.type) }
                     return show(item[key(field.name)], field.type)
