@@ -135,8 +135,10 @@ final class BlockFetcher: Sendable {
     private func fetchInSteps(_ number: UInt64) async throws -> DecodedBlock {
         var failures = 0
         while true {
+            // Others learn at the same time: what counts is what this attempt asked for.
+            let asksForAll = learned.withLock { $0.hasBlockReceipts }
             do {
-                if learned.withLock({ $0.hasBlockReceipts }) {
+                if asksForAll {
                     async let block = one(.block(number), number)
                     async let receipts = one(.receipts(number), number)
                     let (first, second) = try await (block, receipts)
@@ -145,11 +147,8 @@ final class BlockFetcher: Sendable {
                 }
                 return try await fetchWithSingleReceipts(number)
             } catch let error as SluiceError where error.code == .methodUnsupported {
-                let was = learned.withLock { learned in
-                    defer { learned.hasBlockReceipts = false }
-                    return learned.hasBlockReceipts
-                }
-                if !was { throw error }
+                guard asksForAll else { throw error }
+                learned.withLock { $0.hasBlockReceipts = false }
             } catch let error as SluiceError where error.code == .inconsistentBlock {
                 // The parts may come from nodes that see different branches; a moment later they agree.
                 failures += 1
