@@ -23,7 +23,7 @@ import ParquetConnector
             options.compressionLevel = settings["level"] ?? options.compressionLevel
             options.rowGroupRows = settings["rows"] ?? options.rowGroupRows
             options.memoryLimitBytes = settings["memory"] ?? options.memoryLimitBytes
-            try await SinkBench.run("parquet", ParquetSink(options, positions: SinkBench.Positions()), blocks: blocks)
+            try await SinkBench.run("parquet", ParquetSink(options, segments: SinkBench.Segments()), blocks: blocks)
         } else {
             var options = DuckDBSinkOptions(path: "\(folder)/bench.duckdb")
             options.commitRows = settings["commit"] ?? options.commitRows

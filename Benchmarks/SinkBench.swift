@@ -6,10 +6,10 @@ import Synchronization
 
 /// CPU and memory of a sink, for blocks shaped like the main network's. The generator's own CPU is measured before and taken off.
 enum SinkBench {
-    final class Positions: PositionStore {
-        private let all = Mutex<[StreamID: Position]>([:])
-        func load(_ stream: StreamID) -> Position? { all.withLock { $0[stream] } }
-        func save(_ stream: StreamID, _ position: Position) { all.withLock { $0[stream] = position } }
+    final class Segments: SegmentStore {
+        private let all = Mutex<[StreamID: [Segment]]>([:])
+        func load(_ stream: StreamID) -> [Segment] { all.withLock { $0[stream] ?? [] } }
+        func save(_ segments: [Segment], of stream: StreamID) { all.withLock { $0[stream] = segments } }
     }
 
     static func run(_ name: String, _ sink: any Sink, blocks: UInt64, batchBlocks: UInt64 = 10) async throws {

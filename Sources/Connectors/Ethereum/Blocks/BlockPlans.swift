@@ -49,7 +49,7 @@ enum BlockPlans {
         name: "withdrawal",
         keys: [
             value("index", "index", .int64), value("validatorIndex", "validator_index", .int64),
-            value("address", "address", .fixedBytes(20)), value("amount", "amount", .int64),
+            value("address", "address", .fixedBytes(20)), value("amount", "amount", .uint64),
         ])
 
     static let transaction = JSONPlan(

@@ -100,7 +100,7 @@ public enum EthereumTables {
             Field("index", .int64, "Number of the withdrawal, over the whole chain."),
             Field("validator_index", .int64, "Validator that withdraws."),
             Field("address", .fixedBytes(20), "Receiver."),
-            Field("amount", .int64, "Gwei."),
+            Field("amount", .uint64, "Gwei."),
             Field("block_timestamp", .timestamp, "When the block was made (UTC)."),
             Field("block_number", .int64, "Height of the block."),
             Field("block_hash", .fixedBytes(32), "Hash of the block."),
