@@ -9,7 +9,9 @@ extension EndToEnd {
         func whileAway() async throws {
             try await Sandbox.run { box in
                 try await Chain.serving(Chain.options(blocks: 120)) { simulator, port in
-                    let place = Workplace(box, "main", port: port)
+                    var place = Workplace(box, "main", port: port)
+                    // As far as this simulator's own tag lies behind its head.
+                    place.settings = "poll_interval: 20ms, finality_depth: 16"
                     let last = Chain.first + 119
                     try await place.run(until: last)
                     let before = try await place.tables(.duckdb)
@@ -17,7 +19,7 @@ extension EndToEnd {
                     let old = try hashes(simulator, last)
                     try simulator.reorganise(depth: 40, length: 45)
                     let child = try place.startRun("--until-block", "\(last + 5)")
-                    #expect(try await child.wait() == .exited(76), "\(child.errors)")
+                    #expect(try await child.wait(limit: .seconds(20)) == .exited(76), "\(child.errors)")
                     try expectBothHashes(child.errors, old, try hashes(simulator, last))
                     #expect(try await place.tables(.duckdb) == before)
                     // Asked again it says the same: nothing was half undone.
@@ -34,14 +36,19 @@ extension EndToEnd {
                 try await Chain.serving(Chain.options(blocks: 120)) { simulator, port in
                     let place = Workplace(box, "main", port: port)
                     let last = Chain.first + 119
-                    try await place.run(until: last)
-                    let before = try await place.tables(.duckdb)
+                    let clean = Workplace(box, "clean", port: port)
+                    try await clean.backfill(Chain.first...last)
+                    let before = try await clean.tables(.duckdb)
+                    let receipts = simulator.statistics.calls["eth_getBlockReceipts", default: 0] + 120
                     let child = try place.startRun()
-                    let polls = simulator.statistics.requests + 8
+                    try await Surroundings.eventually("all blocks asked for") {
+                        simulator.statistics.calls["eth_getBlockReceipts", default: 0] >= receipts ? true : nil
+                    }
+                    let polls = simulator.statistics.requests + 20
                     try await Surroundings.eventually("polling") { simulator.statistics.requests >= polls ? true : nil }
                     let old = try hashes(simulator, last)
                     try simulator.reorganise(depth: 40, length: 45)
-                    #expect(try await child.wait() == .exited(76), "\(child.errors)")
+                    #expect(try await child.wait(limit: .seconds(20)) == .exited(76), "\(child.errors)")
                     try expectBothHashes(child.errors, old, try hashes(simulator, last))
                     #expect(try await place.tables(.duckdb) == before)
                 }

@@ -61,7 +61,8 @@ actor ParquetWriter {
     func coverage() -> [Segment] {
         if open == nil || lost { taken = durable }
         lost = false
-        return durable.segments
+        // What is in an open file was taken and must not be sent again.
+        return taken.segments
     }
 
     func write(_ batch: Batch) async throws -> Position? {
