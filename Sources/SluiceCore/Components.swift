@@ -112,7 +112,8 @@ public struct Segment: Hashable, Sendable {
 ///
 /// What is stored is a list of segments. A batch extends the segment that ends where it begins, else it begins a new one.
 public protocol SinkStream: Sendable {
-    /// What is durably stored, rows and segment together, in ascending order.
+    /// What need not be sent again, in ascending order: what is durably stored, rows and segment together, and what was taken since and
+    /// waits for its unit (a file, a transaction) to be whole. After a failure, and in a new process, the former alone.
     func coverage() async throws -> [Segment]
     /// Takes a batch. It may wait for more before it is made durable; returns the durable position when that moved.
     func write(_ batch: Batch) async throws -> Position?

@@ -62,8 +62,8 @@ public struct PipelineRunner: Sendable {
         let opened = try await open()
         try await settle(opened)
         var coverage = try await self.coverage(opened)
-        // "From the head" means the head of the first run: a later one goes on where the store ends.
-        let held = coverage.compactMap { $0.map(\.last.number).max() }.max()
+        // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends.
+        let held = coverage.compactMap { $0.map(\.last.number).max() }.min()
         let first = definition.start ?? held.map { $0 + 1 }
         while let first {
             // What the sinks lack of each other's blocks is filled before all of them go on together. That takes time, in which the

@@ -67,7 +67,8 @@ actor ParquetWriter {
             try recover()
             lost = false
         }
-        return durable.segments
+        // What is in an open file was taken and must not be sent again.
+        return taken.segments
     }
 
     func write(_ batch: Batch) async throws -> Position? {

@@ -12,14 +12,16 @@ final class StopWatcher: Sendable {
     /// The exit code for a run that was stopped before its end.
     var exitCode: ExitCode { signal == SIGTERM ? .terminated : signal == SIGINT ? .interrupted : .success }
 
-    /// Begins to watch. Must be called before threads are started that would take the signals themselves.
+    /// Begins to watch. Which thread a signal reaches is the kernel's choice, so a handler passes it on to the thread that waits.
     func watch(_ stop: StopSignal) {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGINT)
-        sigaddset(&set, SIGTERM)
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-        let box = Unmanaged.passRetained(Watch(set: set, watcher: self, stop: stop))
+        guard stopPipe.read >= 0 else { return }
+        for signal in [SIGINT, SIGTERM] {
+            Glibc.signal(signal) { number in
+                var byte = UInt8(truncatingIfNeeded: number)
+                _ = write(stopPipe.write, &byte, 1)
+            }
+        }
+        let box = Unmanaged.passRetained(Watch(watcher: self, stop: stop))
         var thread = pthread_t()
         pthread_create(&thread, nil, watchSignals, box.toOpaque())
         pthread_detach(thread)
@@ -35,12 +37,10 @@ final class StopWatcher: Sendable {
 }
 
 private final class Watch: Sendable {
-    let set: sigset_t
     let watcher: StopWatcher
     let stop: StopSignal
 
-    init(set: sigset_t, watcher: StopWatcher, stop: StopSignal) {
-        self.set = set
+    init(watcher: StopWatcher, stop: StopSignal) {
         self.watcher = watcher
         self.stop = stop
     }
@@ -50,10 +50,20 @@ private func watchSignals(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableR
     guard let context else { return nil }
     let watch = Unmanaged<Watch>.fromOpaque(context).takeRetainedValue()
     while true {
-        var signal: Int32 = 0
-        var set = watch.set
-        guard sigwait(&set, &signal) == 0 else { continue }
+        var byte: UInt8 = 0
+        let count = read(stopPipe.read, &byte, 1)
+        if count < 0, errno == EINTR { continue }
+        guard count == 1 else { return nil }
+        let signal = Int32(byte)
         if !watch.watcher.took(signal) { _exit(128 + signal) }
         watch.stop.raise()
     }
 }
+
+/// From the handler to the thread that waits; made before a handler is there.
+private let stopPipe: (read: Int32, write: Int32) = {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { return (-1, -1) }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+}()

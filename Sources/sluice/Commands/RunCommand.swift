@@ -17,7 +17,8 @@ extension Command {
         let duration = try arguments.duration("--for")
         return try await Session.run(arguments) { runner in
             try await runner.follow(until: until)
-            return true
+            // Without a last block the only other end is a wish to stop.
+            return until.map { runner.progress.snapshot.emitted?.number ?? 0 >= $0 } ?? false
         } during: { stop in
             guard let duration else { return }
             try? await Task.sleep(for: duration)

@@ -1,0 +1,156 @@
+"""Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files.
+
+    stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
+    stores.py summary parquet FOLDER     the same; also that manifests and files agree
+    stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
+    stores.py hold FILE                  keeps a database file open until standard input ends
+"""
+import glob
+import hashlib
+import json
+import os
+import sys
+import tempfile
+
+import duckdb
+
+KEYS = {
+    "blocks": ["hash"],
+    "transactions": ["block_hash", "transaction_index"],
+    "logs": ["block_hash", "log_index"],
+    "withdrawals": ["block_hash", "index"],
+    "erc20_transfers": ["block_hash", "log_index"],
+    "erc721_transfers": ["block_hash", "log_index"],
+    "erc1155_transfers": ["block_hash", "log_index", "batch_index"],
+}
+
+
+def parquet_files(folder):
+    """The files of each table, after a look at what the manifests say about them."""
+    import pyarrow.parquet
+
+    files = sorted(glob.glob(folder + "/*/chain_id=*/date=*/*.parquet"))
+    named, spans = {}, []
+    for path in sorted(glob.glob(folder + "/_manifests/*/*.json")):
+        with open(path) as text:
+            manifest = json.load(text)
+        spans.append((manifest["first_block"], manifest["last_block"]))
+        for file in manifest["files"]:
+            name = os.path.join(folder, file["path"])
+            if name in named:
+                raise SystemExit(f"{name} is named by two manifests")
+            named[name] = file
+    if set(named) != set(files):
+        raise SystemExit(f"manifests and files differ: {sorted(set(named) ^ set(files))[:4]}")
+    for name, file in named.items():
+        rows = pyarrow.parquet.ParquetFile(name).metadata.num_rows
+        if rows != file["rows"] or os.path.getsize(name) != file["bytes"]:
+            raise SystemExit(f"{name}: the manifest says {file['rows']} rows, the file holds {rows}")
+    spans.sort()
+    for (_, last), (first, _) in zip(spans, spans[1:]):
+        if first <= last:
+            raise SystemExit(f"two manifests hold block {first}")
+    tables = {}
+    for name in files:
+        tables.setdefault(os.path.relpath(name, folder).split("/")[0], []).append(name)
+    return tables
+
+
+def opened(kind, path):
+    """A connection in which every table has its plain name."""
+    if kind == "duckdb":
+        connection = duckdb.connect(path, read_only=True)
+        names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()]
+        return connection, [name for name in names if name in KEYS]
+    connection = duckdb.connect()
+    tables = parquet_files(path)
+    for name, files in tables.items():
+        listed = ", ".join("'" + file + "'" for file in files)
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = false)")
+    return connection, list(tables)
+
+
+def digest(connection, table):
+    order = ", ".join('"' + key + '"' for key in [number(table)] + KEYS[table])
+    with tempfile.TemporaryDirectory() as folder:
+        name = folder + "/rows.csv"
+        connection.execute(f"COPY (SELECT * FROM {table} ORDER BY {order}) TO '{name}' (FORMAT csv, HEADER, NULLSTR '\\N')")
+        with open(name, "rb") as file:
+            content = file.read()
+    if not content:
+        raise SystemExit(f"the dump of {table} is empty")
+    return hashlib.sha256(content).hexdigest()
+
+
+def number(table):
+    return "number" if table == "blocks" else "block_number"
+
+
+def summary(kind, path):
+    if not os.path.exists(path):
+        return {}
+    connection, tables = opened(kind, path)
+    result = {}
+    for table in tables:
+        keys = ", ".join('"' + key + '"' for key in KEYS[table])
+        rows, distinct, first, last, numbers = connection.execute(
+            f"SELECT count(*), count(DISTINCT ({keys})), min({number(table)}), max({number(table)}), count(DISTINCT {number(table)}) FROM {table}"
+        ).fetchone()
+        entry = {"rows": rows, "distinct": distinct, "blocks": numbers, "digest": digest(connection, table)}
+        entry["first"], entry["last"] = first or 0, last or 0
+        if table == "blocks":
+            # A block whose number follows another's must name it as its parent.
+            entry["astray"] = connection.execute(
+                "SELECT count(*) FROM blocks a JOIN blocks b ON b.number = a.number + 1 WHERE b.parent_hash <> a.hash"
+            ).fetchone()[0]
+        elif "blocks" in tables:
+            entry["astray"] = connection.execute(
+                f"SELECT count(*) FROM {table} t WHERE NOT EXISTS (FROM blocks b WHERE b.hash = t.block_hash AND b.number = t.block_number)"
+            ).fetchone()[0]
+        else:
+            entry["astray"] = 0
+        result[table] = entry
+    return result
+
+
+def sums(kind, path):
+    connection, tables = opened(kind, path)
+
+    def total(table, column):
+        if table not in tables:
+            return "0"
+        values = connection.execute(f"SELECT CAST({column} AS VARCHAR) FROM {table} WHERE {column} IS NOT NULL").fetchall()
+        return str(sum(int(value) for (value,) in values))
+
+    def rows(table):
+        return str(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) if table in tables else "0"
+
+    result = {"rows." + table: rows(table) for table in KEYS}
+    for name, table, column in [
+        ("block_gas_used", "blocks", "gas_used"),
+        ("block_transactions", "blocks", "transaction_count"),
+        ("value", "transactions", "value"),
+        ("gas", "transactions", "gas"),
+        ("gas_used", "transactions", "receipt_gas_used"),
+        ("withdrawn", "withdrawals", "amount"),
+        ("erc20_value", "erc20_transfers", "value"),
+        ("erc721_ids", "erc721_transfers", "token_id"),
+        ("erc1155_ids", "erc1155_transfers", "token_id"),
+        ("erc1155_value", "erc1155_transfers", "value"),
+    ]:
+        result[name] = total(table, column)
+    return result
+
+
+def hold(path):
+    connection = duckdb.connect(path)
+    print("held", flush=True)
+    sys.stdin.read()
+    connection.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "hold":
+        hold(sys.argv[2])
+    else:
+        print(json.dumps({"summary": summary, "sums": sums}[sys.argv[1]](sys.argv[2], sys.argv[3])))

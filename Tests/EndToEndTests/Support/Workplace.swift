@@ -1,0 +1,156 @@
+import SluiceSimulator
+import Testing
+
+/// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
+struct Workplace {
+    enum Kind: String, CaseIterable, Sendable {
+        case duckdb, parquet
+    }
+
+    let box: Sandbox
+    let name: String
+    var url: String
+    var kinds: [Kind] = [.duckdb]
+    var network = "simulated"
+    /// Further settings of the network.
+    var settings = "poll_interval: 20ms"
+    var start = "\(Chain.first)"
+    var database: String
+    /// Small, so that a run has many transactions and files to be killed in.
+    var commitRows = 2000
+    var blocksPerFile = 16
+
+    init(_ box: Sandbox, _ name: String, port: UInt16, kinds: [Kind] = [.duckdb]) {
+        self.box = box
+        self.name = name
+        self.kinds = kinds
+        url = "http://127.0.0.1:\(port)"
+        database = "\(name).duckdb"
+    }
+
+    var lake: String { "\(name).lake" }
+    var config: String { "\(name).yaml" }
+
+    /// Writes the configuration anew.
+    func write() throws {
+        var sinks = ""
+        if kinds.contains(.duckdb) { sinks += "  tables: { type: duckdb, path: \"\(database)\", commit_rows: \(commitRows) }\n" }
+        if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
+        let names = kinds.map { $0 == .duckdb ? "tables" : "lake" }.joined(separator: ", ")
+        try Surroundings.write(
+            """
+            state: \(name).state
+            networks:
+              \(network): { endpoints: ["\(url)"], \(settings) }
+            sinks:
+            \(sinks)pipelines:
+              main:
+                network: \(network)
+                registers: [geth_block, erc20_transfers, erc721_transfers, erc1155_transfers]
+                start: \(start)
+                sinks: [\(names)]
+
+            """, to: box.path(config))
+    }
+
+    func startBackfill(_ range: ClosedRange<UInt64>) throws -> ChildProgram {
+        try write()
+        return try box.start(["backfill", "-c", config, "--from", "\(range.lowerBound)", "--to", "\(range.upperBound)"])
+    }
+
+    func startRun(_ arguments: String...) throws -> ChildProgram {
+        try write()
+        return try box.start(["run", "-c", config] + arguments)
+    }
+
+    /// Runs a backfill that must end well.
+    func backfill(_ range: ClosedRange<UInt64>, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let child = try startBackfill(range)
+        let ending = try await child.wait()
+        #expect(ending == .exited(0), "\(child.errors.suffix(2000))", sourceLocation: sourceLocation)
+    }
+
+    /// Follows up to a block; must end well.
+    func run(until block: UInt64, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        let child = try startRun("--until-block", "\(block)")
+        let ending = try await child.wait()
+        #expect(ending == .exited(0), "\(child.errors.suffix(2000))", sourceLocation: sourceLocation)
+    }
+
+    /// What another reader finds in a store.
+    func tables(_ kind: Kind) async throws -> [String: TableSummary] {
+        try await box.python("stores.py", "summary", kind.rawValue, kind == .duckdb ? database : lake)
+    }
+
+    /// Exact sums, by name.
+    func sums(_ kind: Kind) async throws -> [String: String] {
+        try await box.python("stores.py", "sums", kind.rawValue, kind == .duckdb ? database : lake)
+    }
+}
+
+/// What another reader finds in one table.
+struct TableSummary: Decodable, Equatable, Sendable {
+    let rows: Int
+    /// Distinct keys; less than `rows` when a row is there twice.
+    let distinct: Int
+    /// Distinct block numbers.
+    let blocks: Int
+    let first: UInt64
+    let last: UInt64
+    /// Blocks with another parent than the block before, rows of no block.
+    let astray: Int
+    /// SHA-256 of the ordered rows.
+    let digest: String
+}
+
+extension [String: TableSummary] {
+    /// That no row is there twice, none is astray, and the blocks are these without a hole.
+    func expectWhole(_ range: ClosedRange<UInt64>?, sourceLocation: SourceLocation = #_sourceLocation) {
+        for (name, table) in self {
+            #expect(table.rows == table.distinct, "\(name)", sourceLocation: sourceLocation)
+            #expect(table.astray == 0, "\(name)", sourceLocation: sourceLocation)
+        }
+        guard let range else { return }
+        guard let blocks = self["blocks"] else {
+            Issue.record("there are no blocks", sourceLocation: sourceLocation)
+            return
+        }
+        #expect(blocks.first == range.lowerBound && blocks.last == range.upperBound, sourceLocation: sourceLocation)
+        #expect(blocks.blocks == range.count && blocks.rows == range.count, sourceLocation: sourceLocation)
+        #expect(count == 7, "\(keys.sorted())", sourceLocation: sourceLocation)
+    }
+}
+
+/// Generated chains, and simulators that serve them.
+enum Chain {
+    static let first: UInt64 = 20_000_000
+
+    static func options(seed: UInt64 = 5, blocks: Int) -> GeneratorOptions {
+        var options = GeneratorOptions(seed: seed)
+        options.chainID = 1337
+        options.first = first
+        options.history = blocks
+        options.transactions = 2...12
+        options.window = 1024
+        return options
+    }
+
+    /// The first `count` blocks.
+    static func blocks(_ count: Int) -> ClosedRange<UInt64> { first...(first + UInt64(count) - 1) }
+
+    /// Serves a chain while `body` runs.
+    static func serving(
+        _ generator: GeneratorOptions, adjust: (inout SimulatorOptions) -> Void = { _ in },
+        _ body: (Simulator, UInt16) async throws -> Void
+    ) async throws {
+        var options = SimulatorOptions(.generated(generator))
+        adjust(&options)
+        let simulator = try Simulator(options)
+        let port = try await simulator.start()
+        do { try await body(simulator, port) } catch {
+            await simulator.stop()
+            throw error
+        }
+        await simulator.stop()
+    }
+}
