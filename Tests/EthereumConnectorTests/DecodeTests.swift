@@ -1,15 +1,19 @@
-@testable import EthereumConnector
 import Foundation
 import SluiceCore
 import SluiceSimulator
 import Testing
+
+@testable import EthereumConnector
 
 /// What the decoder and the transfer pipes make, against what Foundation reads from the same text.
 @Suite struct DecodeTests {
     private static let standards: [(String, [String])] = [
         ("erc20_transfers", ["token_address", "from_address", "to_address", "value", "log_index"]),
         ("erc721_transfers", ["token_address", "from_address", "to_address", "token_id", "log_index"]),
-        ("erc1155_transfers", ["token_address", "operator_address", "from_address", "to_address", "token_id", "value", "batch_index", "log_index"]),
+        (
+            "erc1155_transfers",
+            ["token_address", "operator_address", "from_address", "to_address", "token_id", "value", "batch_index", "log_index"]
+        ),
     ]
 
     private func transfers(_ name: String, of tables: [Table], number: UInt64) throws -> Table {
@@ -54,14 +58,18 @@ import Testing
         #expect(counts.allSatisfy { $0 > 0 }, "\(counts)")
     }
 
-    @Test("recorded mainnet blocks are read as Foundation reads them", .enabled(if: SharedData.root != nil, "no recorded blocks beside this checkout"))
+    @Test(
+        "recorded mainnet blocks are read as Foundation reads them",
+        .enabled(if: SharedData.root != nil, "no recorded blocks beside this checkout"))
     func recorded() throws {
         let lines = try SharedData.mainnet.get()
         for line in [lines[1], lines[lines.count - 2]] {
             let whole = try object(line)
             let block = try text(whole["block"] as? Object ?? [:])
             let receipts = try text(whole["receipts"] as? [Object] ?? [])
-            _ = try compare(block: block, receipts: receipts, number: try #require(((whole["block"] as? Object)?["number"] as? String).flatMap { Hex.quantity($0) }))
+            _ = try compare(
+                block: block, receipts: receipts,
+                number: try #require(((whole["block"] as? Object)?["number"] as? String).flatMap { Hex.quantity($0) }))
         }
     }
 
@@ -99,7 +107,11 @@ import Testing
         let columns = try EthereumTables.logs.fields.map { field -> Column in
             var builder = ColumnBuilder(field.type)
             if field.name.hasPrefix("topic"), let place = Int(field.name.suffix(1)) {
-                if place < topics.count { builder.append(bytes: try #require(Hex.bytes("0x" + topics[place]))) } else { builder.appendNull() }
+                if place < topics.count {
+                    builder.append(bytes: try #require(Hex.bytes("0x" + topics[place])))
+                } else {
+                    builder.appendNull()
+                }
             } else if field.name == "data" {
                 builder.append(bytes: try #require(Hex.bytes("0x" + data)))
             } else if let width = field.type.width {
@@ -112,7 +124,9 @@ import Testing
         return Table(schema: EthereumTables.logs, columns: columns, rowCount: 1)
     }
 
-    private func word(_ value: Int) -> String { String(repeating: "0", count: 48) + String(repeating: "0", count: 16 - String(value, radix: 16).count) + String(value, radix: 16) }
+    private func word(_ value: Int) -> String {
+        String(repeating: "0", count: 48) + String(repeating: "0", count: 16 - String(value, radix: 16).count) + String(value, radix: 16)
+    }
 
     @Test("batches of ERC-1155 that lie give no rows, and those that do not give theirs")
     func batches() throws {
@@ -120,20 +134,25 @@ import Testing
         let huge = String(repeating: "f", count: 64)
         let cases: [(String, [Int], Int)] = [
             ("one", [64, 128, 1, 7, 1, 9], 1), ("two", [64, 160, 2, 7, 8, 2, 9, 10], 2), ("none", [64, 96, 0, 0], 0),
-            ("both in one place", [64, 64, 1, 7], 1), ("in the head", [0, 0], 0), ("lengths differ", [64, 128, 1, 7, 0], 0), ("too short", [64, 128, 2, 7, 1], 0),
-            ("one item too many", [64, 128, 1, 7, 2, 9], 0), ("offset not of a word", [65, 128, 1, 7, 1, 9], 0), ("offset behind the end", [64, 192, 1, 7, 1, 9], 0),
-            ("offset far behind", [64, Int.max, 1, 7, 1, 9], 0), ("length far too large", [64, 128, Int.max, 7, 1, 9], 0), ("offset alone", [64], 0), ("nothing", [], 0),
+            ("both in one place", [64, 64, 1, 7], 1), ("in the head", [0, 0], 0), ("lengths differ", [64, 128, 1, 7, 0], 0),
+            ("too short", [64, 128, 2, 7, 1], 0),
+            ("one item too many", [64, 128, 1, 7, 2, 9], 0), ("offset not of a word", [65, 128, 1, 7, 1, 9], 0),
+            ("offset behind the end", [64, 192, 1, 7, 1, 9], 0),
+            ("offset far behind", [64, Int.max, 1, 7, 1, 9], 0), ("length far too large", [64, 128, Int.max, 7, 1, 9], 0),
+            ("offset alone", [64], 0), ("nothing", [], 0),
         ]
         for (name, words, rows) in cases {
             let table = try logs([IndependentDecode.batch, who, who, who], words.map(word).joined())
             #expect(try transfers("erc1155_transfers", of: [table], number: 1).rowCount == rows, "\(name)")
         }
         for data in [huge + word(128) + word(1), word(64) + huge, word(64) + word(96) + huge + huge, word(64) + word(64) + word(1)] {
-            #expect(try transfers("erc1155_transfers", of: [try logs([IndependentDecode.batch, who, who, who], data)], number: 1).rowCount == 0)
+            #expect(
+                try transfers("erc1155_transfers", of: [try logs([IndependentDecode.batch, who, who, who], data)], number: 1).rowCount == 0)
         }
         // A tail that fills no word is nobody's element.
         let tail = try logs([IndependentDecode.batch, who, who, who], [64, 128, 1, 7, 1, 9].map(word).joined() + "abcd")
-        #expect(try transfers("erc1155_transfers", of: [tail], number: 1).shown(["token_id", "value", "batch_index"]) == [["7", "9", "0"]])
+        #expect(
+            try transfers("erc1155_transfers", of: [tail], number: 1).shown(["token_id", "value", "batch_index"]) == [["7", "9", "0"]])
     }
 
     @Test("logs of another shape are no transfers")
@@ -147,13 +166,17 @@ import Testing
         #expect(try count("erc721_transfers", [IndependentDecode.transfer, who, who, word(5)], "") == 1)
         #expect(try count("erc1155_transfers", [IndependentDecode.single, who, who, who], word(5) + word(6)) == 1)
         for (topics, data) in [
-            ([], word(5)), ([IndependentDecode.transfer], word(5)), ([IndependentDecode.transfer, who], word(5)), ([IndependentDecode.transfer, who, who], ""),
+            ([], word(5)), ([IndependentDecode.transfer], word(5)), ([IndependentDecode.transfer, who], word(5)),
+            ([IndependentDecode.transfer, who, who], ""),
             ([IndependentDecode.transfer, who, who], word(5) + "00"), ([IndependentDecode.transfer, who, notAnAddress], word(5)),
             ([IndependentDecode.transfer, notAnAddress, who], word(5)), ([IndependentDecode.transfer, who, who, who], word(5)),
             ([IndependentDecode.transfer, notAnAddress, who, who], ""), ([IndependentDecode.single, who, who, who], word(5)),
-            ([IndependentDecode.single, who, who], word(5) + word(6)), ([IndependentDecode.single, who, who, notAnAddress], word(5) + word(6)),
+            ([IndependentDecode.single, who, who], word(5) + word(6)),
+            ([IndependentDecode.single, who, who, notAnAddress], word(5) + word(6)),
         ] {
-            for (name, _) in Self.standards { #expect(try count(name, topics, data) == 0, "\(name): \(topics.count) topics, \(data.count / 2) bytes") }
+            for (name, _) in Self.standards {
+                #expect(try count(name, topics, data) == 0, "\(name): \(topics.count) topics, \(data.count / 2) bytes")
+            }
         }
     }
 }

@@ -1,4 +1,3 @@
-@testable import EthereumConnector
 import Foundation
 import SluiceCore
 import SluiceFormats
@@ -7,9 +6,13 @@ import SluiceSimulator
 import SluiceTelemetry
 import Synchronization
 
+@testable import EthereumConnector
+
 /// The reply to a batch that asks for a block and its receipts.
 func reply(block: [UInt8], receipts: [UInt8]) -> Buffer {
-    let body = Array(#"[{"jsonrpc":"2.0","id":1,"result":"#.utf8) + block + Array(#"},{"jsonrpc":"2.0","id":2,"result":"#.utf8) + receipts + Array("}]".utf8)
+    let body =
+        Array(#"[{"jsonrpc":"2.0","id":1,"result":"#.utf8) + block + Array(#"},{"jsonrpc":"2.0","id":2,"result":"#.utf8) + receipts
+        + Array("}]".utf8)
     return Buffer(copying: body, padding: JSONReader.padding)
 }
 
@@ -120,9 +123,13 @@ final class MemoryEgress: Egress {
         case .rollback(let position):
             all.withLock { state in
                 state.rollbacks.append(position)
-                if let finalized = state.finalized.max(), position.number < finalized { state.violations.append("rollback below \(finalized)") }
+                if let finalized = state.finalized.max(), position.number < finalized {
+                    state.violations.append("rollback below \(finalized)")
+                }
                 state.blocks.removeAll { $0.ref.number > position.number }
-                if let last = state.blocks.last, last.ref != position { state.violations.append("rollback to \(position), not \(last.ref)") }
+                if let last = state.blocks.last, last.ref != position {
+                    state.violations.append("rollback to \(position), not \(last.ref)")
+                }
             }
         case .batch(let batch):
             let blocks = try rows(of: batch)
@@ -152,7 +159,9 @@ final class MemoryEgress: Egress {
 }
 
 /// What the tables of some registers must hold, from the simulator's own text of its canonical blocks.
-func expected(_ range: ClosedRange<UInt64>, of simulator: Simulator, _ registers: [String] = ["geth_block"]) async throws -> [MemoryEgress.Block] {
+func expected(_ range: ClosedRange<UInt64>, of simulator: Simulator, _ registers: [String] = ["geth_block"]) async throws -> [MemoryEgress
+    .Block]
+{
     let egress = MemoryEgress(registers)
     for number in range {
         guard let block = try simulator.canonical(number) else { continue }

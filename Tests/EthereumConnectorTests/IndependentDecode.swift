@@ -57,7 +57,9 @@ enum IndependentDecode {
 
     /// What is in an object besides the columns of a table, as JSON with its keys sorted; nothing is null.
     private static func rest(of item: Object, knownIn schema: Schema, receipts: Bool) -> String {
-        let names = schema.fields.map(\.name).filter { $0.hasPrefix("receipt_") == receipts }.map { receipts ? String($0.dropFirst(8)) : $0 }
+        let names = schema.fields.map(\.name).filter { $0.hasPrefix("receipt_") == receipts }.map {
+            receipts ? String($0.dropFirst(8)) : $0
+        }
         let known = Set(names.map(key)).union(left[receipts ? "receipts" : schema.name] ?? [])
         let rest = item.filter { !known.contains($0.key) }
         return rest.isEmpty ? "null" : show(rest, .json)
@@ -87,7 +89,9 @@ enum IndependentDecode {
                 case "extra": return rest(of: item, knownIn: schema, receipts: false)
                 case "receipt_extra": return rest(of: receipt ?? [:], knownIn: schema, receipts: true)
                 default:
-                    if field.name.hasPrefix("receipt_"), let receipt { return show(receipt[key(String(field.name.dropFirst(8)))], field.type) }
+                    if field.name.hasPrefix("receipt_"), let receipt {
+                        return show(receipt[key(String(field.name.dropFirst(8)))], field.type)
+                    }
                     return show(item[key(field.name)], field.type)
                 }
             }
@@ -102,12 +106,16 @@ enum IndependentDecode {
             let data = String((log["data"] as? String ?? "0x").dropFirst(2))
             let token = (log["address"] as? String ?? "").lowercased()
             let index = decimal(log["logIndex"] as? String ?? "0x0")
-            func address(_ place: Int) -> String? { topics[place].hasPrefix(String(repeating: "0", count: 24)) ? "0x" + topics[place].suffix(40) : nil }
+            func address(_ place: Int) -> String? {
+                topics[place].hasPrefix(String(repeating: "0", count: 24)) ? "0x" + topics[place].suffix(40) : nil
+            }
             func word(_ place: Int) -> String? {
                 let digits = Array(data)
                 return place >= 0 && (place + 1) * 64 <= digits.count ? String(digits[place * 64..<(place + 1) * 64]) : nil
             }
-            func number(_ word: String?) -> Int? { word.flatMap { word in word.drop { $0 == "0" }.count > 8 ? nil : Int(word.suffix(9), radix: 16) } }
+            func number(_ word: String?) -> Int? {
+                word.flatMap { word in word.drop { $0 == "0" }.count > 8 ? nil : Int(word.suffix(9), radix: 16) }
+            }
             func list(_ head: Int) -> [String]? {
                 guard let offset = number(word(head)), offset % 32 == 0, let count = number(word(offset / 32)) else { return nil }
                 var items: [String] = []
@@ -125,7 +133,9 @@ enum IndependentDecode {
                 guard let from = address(1), let to = address(2) else { continue }
                 rows.append([token, from, to, decimal("0x" + topics[3]), index])
             case ("erc1155_transfers", single) where topics.count == 4 && data.count == 128:
-                guard let by = address(1), let from = address(2), let to = address(3), let id = word(0), let value = word(1) else { continue }
+                guard let by = address(1), let from = address(2), let to = address(3), let id = word(0), let value = word(1) else {
+                    continue
+                }
                 rows.append([token, by, from, to, decimal("0x" + id), decimal("0x" + value), "0", index])
             case ("erc1155_transfers", batch) where topics.count == 4:
                 guard let by = address(1), let from = address(2), let to = address(3) else { continue }
@@ -154,7 +164,8 @@ extension Column {
         case .uint64: return String(load(row, as: UInt64.self))
         case .decimal: return String(load(row, as: UInt128.self))
         case .uint256: return UInt256(bigEndian: bytes(row).reversed())?.description ?? "?"
-        case .json: return IndependentDecode.show(try? JSONSerialization.jsonObject(with: Data(bytes(row)), options: [.fragmentsAllowed]), .json)
+        case .json:
+            return IndependentDecode.show(try? JSONSerialization.jsonObject(with: Data(bytes(row)), options: [.fragmentsAllowed]), .json)
         default: return Hex.text(bytes(row))
         }
     }

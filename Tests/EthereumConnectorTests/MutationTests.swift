@@ -1,9 +1,10 @@
-@testable import EthereumConnector
 import Foundation
 import SluiceCore
 import SluiceFormats
 import SluiceSimulator
 import Testing
+
+@testable import EthereumConnector
 
 /// Nothing that an endpoint changes in a block may pass.
 @Suite struct MutationTests {
@@ -13,7 +14,9 @@ import Testing
         let mutations = try Mutations.all(of: set)
         for mutation in mutations {
             #expect(mutation.set != set, "\(mutation.name) changes nothing")
-            #expect(throws: SluiceError.self, "block \(number): \(mutation.name) slipped through") { try decode(mutation.set, number: number) }
+            #expect(throws: SluiceError.self, "block \(number): \(mutation.name) slipped through") {
+                try decode(mutation.set, number: number)
+            }
         }
         return mutations.count
     }
@@ -27,7 +30,9 @@ import Testing
         }
     }
 
-    @Test("every mutation of recorded mainnet blocks is refused", .enabled(if: SharedData.root != nil, "no recorded blocks beside this checkout"))
+    @Test(
+        "every mutation of recorded mainnet blocks is refused",
+        .enabled(if: SharedData.root != nil, "no recorded blocks beside this checkout"))
     func recorded() throws {
         var done = 0
         let lines = try SharedData.mainnet.get()
@@ -48,14 +53,16 @@ import Testing
         for line in lines {
             // The text as it was recorded, cut at the key in front of the receipts: parsing it with Foundation takes a second each.
             let data = Data(line)
-            guard let block = data.range(of: Data("\"block\":".utf8)), let receipts = data.range(of: Data("\"receipts\":[".utf8), options: .backwards),
+            guard let block = data.range(of: Data("\"block\":".utf8)),
+                let receipts = data.range(of: Data("\"receipts\":[".utf8), options: .backwards),
                 let number = data.range(of: Data("\"number\":".utf8)), receipts.lowerBound > block.upperBound
             else { continue }
             var end = data[..<receipts.lowerBound]
             while let last = end.last, last != UInt8(ascii: "}") { end = end.dropLast() }
             let height = UInt64(String(decoding: data[number.upperBound...].prefix { (48...57).contains($0) }, as: UTF8.self))
             let decoded = try decoder().decodeBlock(
-                reply(block: Array(end[block.upperBound...]), receipts: Array(data[(receipts.upperBound - 1)...].dropLast())), number: try #require(height))
+                reply(block: Array(end[block.upperBound...]), receipts: Array(data[(receipts.upperBound - 1)...].dropLast())),
+                number: try #require(height))
             #expect(decoded.tables.count == 4)
         }
         #expect(lines.count > 20)
@@ -90,11 +97,15 @@ import Testing
         #expect(try accepts(number, block, receipts))
         let all = try #require(block["withdrawals"] as? [Object])
         var variants: [(String, [Object])] = [
-            ("first removed", Array(all.dropFirst())), ("last removed", Array(all.dropLast())), ("none", []), ("twice", all + [all[all.count - 1]]),
+            ("first removed", Array(all.dropFirst())), ("last removed", Array(all.dropLast())), ("none", []),
+            ("twice", all + [all[all.count - 1]]),
             ("swapped", [all[1], all[0]] + all[2...]),
         ]
         for place in [0, all.count - 1] {
-            for (key, value) in [("index", "0x1"), ("validatorIndex", "0xfffff0"), ("amount", "0x123456"), ("address", "0x" + String(repeating: "7", count: 40))] {
+            for (key, value) in [
+                ("index", "0x1"), ("validatorIndex", "0xfffff0"), ("amount", "0x123456"),
+                ("address", "0x" + String(repeating: "7", count: 40)),
+            ] {
                 var changed = all
                 changed[place][key] = value
                 variants.append(("\(place) \(key)", changed))
@@ -145,7 +156,9 @@ import Testing
             #expect(throws: SluiceError.self) {
                 try decode(SluiceSimulator.BlockSet(block: Array(wrong.utf8), receipts: good.receipts), number: number)
             }
-            #expect(throws: SluiceError.self) { try decode(SluiceSimulator.BlockSet(block: good.block, receipts: Array(wrong.utf8)), number: number) }
+            #expect(throws: SluiceError.self) {
+                try decode(SluiceSimulator.BlockSet(block: good.block, receipts: Array(wrong.utf8)), number: number)
+            }
         }
     }
 }

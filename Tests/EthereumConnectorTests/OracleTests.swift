@@ -1,15 +1,17 @@
-@testable import EthereumConnector
 import SluiceChain
 import SluiceCore
 import SluiceNet
 import SluiceSimulator
 import Testing
 
+@testable import EthereumConnector
+
 /// The oracle against a simulator over real HTTP.
 @Suite(.timeLimit(.minutes(1))) struct OracleTests {
     /// Reads a range; it must come whole, in order, and equal what the simulator has.
     private func backfill(
-        _ options: SimulatorOptions, registers: [String] = ["geth_block"], maxBatch: Int = 20, _ check: (SimulatorStatistics) -> Void = { _ in }
+        _ options: SimulatorOptions, registers: [String] = ["geth_block"], maxBatch: Int = 20,
+        _ check: (SimulatorStatistics) -> Void = { _ in }
     ) async throws {
         try await withSimulator(options) { simulator, port in
             let range = simulator.head - 17...simulator.head
@@ -21,7 +23,8 @@ import Testing
                 let from = egress.last.map { $0.number + 1 } ?? range.lowerBound
                 // A pipeline does the same: an upstream that gives up for now is asked again from where it ended.
                 do {
-                    try await oracle([port], registers: registers, maxBatch: maxBatch).backfill(from...range.upperBound, after: egress.last, into: egress)
+                    try await oracle([port], registers: registers, maxBatch: maxBatch).backfill(
+                        from...range.upperBound, after: egress.last, into: egress)
                 } catch let error as SluiceError where error.class == .retry {}
             }
             let state = egress.state
@@ -37,7 +40,9 @@ import Testing
 
     @Test("headers alone serve blocks and withdrawals")
     func headers() async throws {
-        try await backfill(chain(), registers: ["blocks", "withdrawals"]) { #expect($0.calls["eth_getBlockReceipts"] == nil && $0.calls["eth_getLogs"] == nil) }
+        try await backfill(chain(), registers: ["blocks", "withdrawals"]) {
+            #expect($0.calls["eth_getBlockReceipts"] == nil && $0.calls["eth_getLogs"] == nil)
+        }
     }
 
     @Test("a node without batches is asked call by call", arguments: ["geth_block", "erc20_transfers", "blocks"])
@@ -125,7 +130,8 @@ import Testing
 
     /// Runs `live` beside a body, which ends it.
     private func following(
-        _ oracle: GethBlockOracle, from position: Position? = nil, start: UInt64?, into egress: MemoryEgress, _ body: () async throws -> Void
+        _ oracle: GethBlockOracle, from position: Position? = nil, start: UInt64?, into egress: MemoryEgress,
+        _ body: () async throws -> Void
     ) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await oracle.live(from: position, start: start, until: nil, into: egress) }
@@ -208,7 +214,9 @@ import Testing
             let ours = try #require(egress.state.blocks.first { $0.ref.number == finalized })
             let theirs = try #require(try simulator.canonical(finalized))
             #expect(ours.ref.hash != theirs.ref.hash)
-            #expect(error?.message.contains("\(ours.ref.hash)") == true && error?.message.contains("\(theirs.ref.hash)") == true, "\(error?.message ?? "")")
+            #expect(
+                error?.message.contains("\(ours.ref.hash)") == true && error?.message.contains("\(theirs.ref.hash)") == true,
+                "\(error?.message ?? "")")
             #expect(egress.state.rollbacks == [])
         }
     }
@@ -254,10 +262,13 @@ import Testing
         try await withSimulator(chain(history: 60)) { simulator, port in
             let recent = MemoryBlocks()
             let egress = MemoryEgress()
-            try await oracle([port], finalityDepth: 8, recent: recent).live(from: nil, start: simulator.head - 12, until: simulator.head, into: egress)
+            try await oracle([port], finalityDepth: 8, recent: recent).live(
+                from: nil, start: simulator.head - 12, until: simulator.head, into: egress)
             let position = try #require(egress.last)
             try simulator.reorganise(depth: 12, length: 14)
-            let error = await #expect(throws: SluiceError.self) { _ = try await oracle([port], finalityDepth: 8, recent: recent).settle(position) }
+            let error = await #expect(throws: SluiceError.self) {
+                _ = try await oracle([port], finalityDepth: 8, recent: recent).settle(position)
+            }
             #expect(error?.code == .reorgBeyondFinality)
         }
     }

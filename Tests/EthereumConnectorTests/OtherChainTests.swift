@@ -1,23 +1,28 @@
-@testable import EthereumConnector
 import Foundation
 import SluiceCore
 import SluiceFormats
 import SluiceSimulator
 import Testing
 
+@testable import EthereumConnector
+
 /// Recorded blocks of rollups and side chains: read with their own fields and types, or refused with a reason.
 @Suite(.enabled(if: SharedData.root != nil, "no recorded blocks beside this checkout"))
 struct OtherChainTests {
     private static let fixtures = "internal/utils/fixtures/"
 
-    private func file(_ archive: String, _ path: String) throws -> Data { try SharedData.output(["tar", "--zstd", "-xOf", "{}", path], archive) }
+    private func file(_ archive: String, _ path: String) throws -> Data {
+        try SharedData.output(["tar", "--zstd", "-xOf", "{}", path], archive)
+    }
     private func l2(_ path: String) throws -> Object {
         try JSONSerialization.jsonObject(with: file("l2/chainstorage_fixtures.tar.zst", Self.fixtures + path)) as? Object ?? [:]
     }
 
     private func tables(_ block: Object, _ receipts: [Object], verifies: Bool = false) throws -> [Table] {
         let number = try #require((block["number"] as? String).flatMap { Hex.quantity($0) })
-        return try decode(SluiceSimulator.BlockSet(block: try text(block), receipts: try text(receipts)), number: number, verifies: verifies).tables
+        return try decode(
+            SluiceSimulator.BlockSet(block: try text(block), receipts: try text(receipts)), number: number, verifies: verifies
+        ).tables
     }
 
     private func column(_ name: String, of table: String, _ tables: [Table]) -> [String] {
@@ -40,12 +45,17 @@ struct OtherChainTests {
         #expect(column("log_index", of: "logs", tables) == (0...0x2d).map(String.init))
     }
 
-    @Test("blocks whose receipts count gas in another way", arguments: [
-        ("client/arbitrum/arb_getblockbynumber_upgrade.json", ["client/arbitrum/arb_gettxnreceipt_upgrade.json"], ["120"]),
-        ("parser/polygon/polygon_fixture_header_34155965.json",
-         ["parser/polygon/polygon_fixture_receipt_34155965.json", "parser/polygon/polygon_fixture_bor_receipt_34155965.json"], ["0", "0"]),
-        ("parser/fantom/fantom_block.json", ["parser/fantom/fantom_transaction_receit.json"], ["0"]),
-    ])
+    @Test(
+        "blocks whose receipts count gas in another way",
+        arguments: [
+            ("client/arbitrum/arb_getblockbynumber_upgrade.json", ["client/arbitrum/arb_gettxnreceipt_upgrade.json"], ["120"]),
+            (
+                "parser/polygon/polygon_fixture_header_34155965.json",
+                ["parser/polygon/polygon_fixture_receipt_34155965.json", "parser/polygon/polygon_fixture_bor_receipt_34155965.json"],
+                ["0", "0"]
+            ),
+            ("parser/fantom/fantom_block.json", ["parser/fantom/fantom_transaction_receit.json"], ["0"]),
+        ])
     func otherGas(block: String, receipts: [String], types: [String]) throws {
         let receipts = try receipts.map { path -> Object in
             var receipt = try l2(path)
@@ -76,7 +86,8 @@ struct OtherChainTests {
             let receipt = json["result"] as? Object ?? json
             guard receipt["cumulativeGasUsed"] != nil else { continue }
             let body = Array(#"{"jsonrpc":"2.0","id":1,"result":"#.utf8) + (try text(receipt)) + Array("}".utf8)
-            let answers = try decoder().read(Buffer(copying: body, padding: JSONReader.padding), firstID: 1, calls: [BlockDecoder.receiptCall])
+            let answers = try decoder().read(
+                Buffer(copying: body, padding: JSONReader.padding), firstID: 1, calls: [BlockDecoder.receiptCall])
             guard case .tables(let tables) = answers[0] else {
                 Issue.record("no receipt")
                 continue
@@ -86,14 +97,20 @@ struct OtherChainTests {
             #expect(fields.allSatisfy { "\($0.value)" == "\(receipt[$0.key] ?? "missing")" })
             kept.formUnion(fields.keys)
         }
-        #expect(kept.isSuperset(of: ["l1Fee", "l1BlobBaseFee", "gasUsedForL1", "depositNonce", "operatorFeeScalar", "l1BatchNumber"]), "\(kept)")
+        #expect(
+            kept.isSuperset(of: ["l1Fee", "l1BlobBaseFee", "gasUsedForL1", "depositNonce", "operatorFeeScalar", "l1BatchNumber"]), "\(kept)"
+        )
     }
 
-    @Test("headers that were corrupted on purpose are refused", arguments: [
-        ("pre-shanghai-success", true), ("post-shanghai-success", true), ("pre-shanghai-bad-receipts-hash", false),
-        ("post-shanghai-bad-receipts-hash", false), ("pre-shanghai-bad-transactions-hash", false), ("post-shanghai-bad-transactions-hash", false),
-        ("post-shanghai-bad-withdrawals-hash", false), ("post-shanghai-bad-withdrawals-nil", false), ("post-shanghai-bad-withdrawals", false),
-    ])
+    @Test(
+        "headers that were corrupted on purpose are refused",
+        arguments: [
+            ("pre-shanghai-success", true), ("post-shanghai-success", true), ("pre-shanghai-bad-receipts-hash", false),
+            ("post-shanghai-bad-receipts-hash", false), ("pre-shanghai-bad-transactions-hash", false),
+            ("post-shanghai-bad-transactions-hash", false),
+            ("post-shanghai-bad-withdrawals-hash", false), ("post-shanghai-bad-withdrawals-nil", false),
+            ("post-shanghai-bad-withdrawals", false),
+        ])
     func corrupted(name: String, isGood: Bool) throws {
         let block = try file("l2/optimism_l1_blocks.tar.zst", "op-service/sources/testdata/data/blocks/\(name)_data.json")
         let body = Array(#"{"jsonrpc":"2.0","id":1,"result":"#.utf8) + Array(block) + Array("}".utf8)

@@ -5,7 +5,6 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct BoundedChannelTests {
     struct Broken: Error, Equatable {}
 
-
     @Test("elements come in order, and the end behind them")
     func order() async throws {
         let channel = BoundedChannel<Int>(capacity: 3)
@@ -121,7 +120,9 @@ import Testing
         #expect(try await full.receive() == nil)
     }
 
-    @Test("many senders, many of them cancelled at any moment: what was sent comes once, what was refused never", arguments: [1, 2, 3] as [UInt64])
+    @Test(
+        "many senders, many of them cancelled at any moment: what was sent comes once, what was refused never",
+        arguments: [1, 2, 3] as [UInt64])
     func stress(seed: UInt64) async throws {
         let channel = BoundedChannel<Int>(capacity: 4, weigh: { $0 % 3 + 1 })
         let accepted = Box<Set<Int>>([])

@@ -7,7 +7,9 @@ struct FakeBlock: Hashable, Sendable {
     let number: UInt64
     let branch: UInt8
 
-    var hash: Hash32 { Hash32([branch + 1] + [UInt8](repeating: 0, count: 23) + withUnsafeBytes(of: number.bigEndian) { Array($0) }) ?? .zero }
+    var hash: Hash32 {
+        Hash32([branch + 1] + [UInt8](repeating: 0, count: 23) + withUnsafeBytes(of: number.bigEndian) { Array($0) }) ?? .zero
+    }
     var ref: BlockRef { BlockRef(number: number, hash: hash) }
 }
 
@@ -23,7 +25,8 @@ func batch(_ blocks: [FakeBlock], parent: Hash32) -> Batch {
         hashes.append(block.hash)
     }
     let table = Table(schema: rowsSchema, columns: [numbers.finish(), hashes.finish()], rowCount: blocks.count)
-    let span = Span(first: blocks[0].number, parentHash: parent, blocks: blocks.map { BlockStamp(hash: $0.hash, timestamp: $0.number * 12) })
+    let span = Span(
+        first: blocks[0].number, parentHash: parent, blocks: blocks.map { BlockStamp(hash: $0.hash, timestamp: $0.number * 12) })
     return Batch(chainID: 1, span: span, tables: [table])
 }
 
@@ -55,10 +58,14 @@ final class FakeOracle: Oracle {
 
     /// Puts other blocks behind `number`.
     func reorganise(behind number: UInt64, to head: UInt64, branch: UInt8) {
-        state.withLock { $0.chain = $0.chain.filter { $0.number <= number } + (number + 1...head).map { FakeBlock(number: $0, branch: branch) } }
+        state.withLock {
+            $0.chain = $0.chain.filter { $0.number <= number } + (number + 1...head).map { FakeBlock(number: $0, branch: branch) }
+        }
     }
 
-    func head() async throws -> ChainHead { state.withLock { ChainHead(latest: $0.chain[$0.chain.count - 1].number, finalized: $0.finalized) } }
+    func head() async throws -> ChainHead {
+        state.withLock { ChainHead(latest: $0.chain[$0.chain.count - 1].number, finalized: $0.finalized) }
+    }
 
     func settle(_ position: Position) async throws -> Position {
         state.withLock { state in
@@ -75,7 +82,9 @@ final class FakeOracle: Oracle {
     }
 
     func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
-        state.withLock { $0.calls.append("backfill \(range.lowerBound)-\(range.upperBound) after \(position.map { "\($0.number)" } ?? "-")") }
+        state.withLock {
+            $0.calls.append("backfill \(range.lowerBound)-\(range.upperBound) after \(position.map { "\($0.number)" } ?? "-")")
+        }
         try await egress.send(.finalized(state.withLock { $0.finalized }))
         try await send(range, into: egress)
     }
@@ -165,7 +174,9 @@ final class FakeSink: Sink {
             for batch in state.open {
                 try state.coverage.append(batch.span, stream: id)
                 for table in batch.tables {
-                    for row in 0..<table.rowCount { state.rows[UInt64(table.columns[0].load(row, as: Int64.self))] = Array(table.columns[1].bytes(row)) }
+                    for row in 0..<table.rowCount {
+                        state.rows[UInt64(table.columns[0].load(row, as: Int64.self))] = Array(table.columns[1].bytes(row))
+                    }
                 }
                 last = batch.span.last
             }

@@ -6,7 +6,8 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct PipelineRunnerTests {
     private func runner(
-        _ oracle: FakeOracle, _ sinks: [FakeSink], start: UInt64? = 0, stop: StopSignal = StopSignal(), progress: PipelineProgress = PipelineProgress(),
+        _ oracle: FakeOracle, _ sinks: [FakeSink], start: UInt64? = 0, stop: StopSignal = StopSignal(),
+        progress: PipelineProgress = PipelineProgress(),
         edgeCapacity: Int = 4096
     ) -> PipelineRunner {
         let register = Register(

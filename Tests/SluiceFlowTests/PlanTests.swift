@@ -1,6 +1,7 @@
 import SluiceCore
-@testable import SluiceFlow
 import Testing
+
+@testable import SluiceFlow
 
 @Suite struct PlanTests {
     private func segments(_ ranges: [ClosedRange<UInt64>]) -> [Segment] {
@@ -20,7 +21,11 @@ import Testing
         let coverage = held.map { blocks -> [Segment] in
             var ranges: [ClosedRange<UInt64>] = []
             for number in blocks.sorted() {
-                if let last = ranges.last, last.upperBound + 1 == number { ranges[ranges.count - 1] = last.lowerBound...number } else { ranges.append(number...number) }
+                if let last = ranges.last, last.upperBound + 1 == number {
+                    ranges[ranges.count - 1] = last.lowerBound...number
+                } else {
+                    ranges.append(number...number)
+                }
             }
             return segments(ranges)
         }
@@ -51,7 +56,9 @@ import Testing
     // MARK: holding back
 
     private func blocks(_ range: ClosedRange<UInt64>, _ branch: UInt8 = 0) -> Batch {
-        batch(range.map { FakeBlock(number: $0, branch: branch) }, parent: range.lowerBound == 0 ? .zero : FakeBlock(number: range.lowerBound - 1, branch: branch).hash)
+        batch(
+            range.map { FakeBlock(number: $0, branch: branch) },
+            parent: range.lowerBound == 0 ? .zero : FakeBlock(number: range.lowerBound - 1, branch: branch).hash)
     }
 
     @Test("batches wait for finality, which never goes back, and come in order")

@@ -17,28 +17,31 @@ import Testing
 
     @Test("replies of a batch find their calls in any order, and what is missing is told")
     func batch() throws {
-        let body = #"[{"id":3,"result":null},{"jsonrpc":"2.0","result":{"k":"0x7"},"id":1},{"id":4,"error":{"code":-32000,"message":"no"}}]"#
+        let body =
+            #"[{"id":3,"result":null},{"jsonrpc":"2.0","result":{"k":"0x7"},"id":1},{"id":4,"error":{"code":-32000,"message":"no"}}]"#
         let answers = try read(body, call(), call(), call(), call())
         #expect(answers.map(show) == ["row 7", "unanswered", "null", "error -32000 no"])
     }
 
-    @Test("what a reply says is understood", arguments: [
-        (#"{"id":1,"result":{"k":"0x5"}}"#, "row 5"),
-        (#" { "result" : {"k":"0x5"} , "id" : 1 } "#, "row 5"),
-        (#"{"id":1,"result":[{"k":"0x5"},{"k":"0x6"}]}"#, "2 rows"),
-        (#"{"id":1,"result":[]}"#, "0 rows"),
-        (#"{"id":1,"result":null}"#, "null"),
-        (#"{"id":1,"result":{"k":"0x5"},"error":null}"#, "row 5"),
-        (#"{"id":1,"error":null,"result":{"k":"0x5"}}"#, "row 5"),
-        (#"{"id":1,"result":null,"error":{"code":-1,"message":"later"}}"#, "error -1 later"),
-        (#"{"id":1,"error":{"message":"m","data":{"x":1},"code":7}}"#, "error 7 m"),
-        (#"{"id":1,"error":{"code":"none","message":"m"}}"#, "error 0 m"),
-        (#"{"id":1,"error":{}}"#, "error 0 "),
-        (#"{"id":1,"error":"over"}"#, "error 0 over"),
-        (#"{"id":null,"error":{"code":-32700,"message":"parse"}}"#, "error -32700 parse"),
-        (#"{"error":{"code":-32700,"message":"parse"}}"#, "error -32700 parse"),
-        (#"{"id":null,"result":{"k":"0x5"}}"#, "row 5"),
-    ])
+    @Test(
+        "what a reply says is understood",
+        arguments: [
+            (#"{"id":1,"result":{"k":"0x5"}}"#, "row 5"),
+            (#" { "result" : {"k":"0x5"} , "id" : 1 } "#, "row 5"),
+            (#"{"id":1,"result":[{"k":"0x5"},{"k":"0x6"}]}"#, "2 rows"),
+            (#"{"id":1,"result":[]}"#, "0 rows"),
+            (#"{"id":1,"result":null}"#, "null"),
+            (#"{"id":1,"result":{"k":"0x5"},"error":null}"#, "row 5"),
+            (#"{"id":1,"error":null,"result":{"k":"0x5"}}"#, "row 5"),
+            (#"{"id":1,"result":null,"error":{"code":-1,"message":"later"}}"#, "error -1 later"),
+            (#"{"id":1,"error":{"message":"m","data":{"x":1},"code":7}}"#, "error 7 m"),
+            (#"{"id":1,"error":{"code":"none","message":"m"}}"#, "error 0 m"),
+            (#"{"id":1,"error":{}}"#, "error 0 "),
+            (#"{"id":1,"error":"over"}"#, "error 0 over"),
+            (#"{"id":null,"error":{"code":-32700,"message":"parse"}}"#, "error -32700 parse"),
+            (#"{"error":{"code":-32700,"message":"parse"}}"#, "error -32700 parse"),
+            (#"{"id":null,"result":{"k":"0x5"}}"#, "row 5"),
+        ])
     func single(body: String, expected: String) throws {
         #expect(try read(body, call()).map(show) == [expected])
     }
@@ -57,18 +60,20 @@ import Testing
         #expect(try read(#"{"id":1,"result":null}"#, JSONCall([])).map(show) == ["null"])
     }
 
-    @Test("what is no reply to the calls is refused", arguments: [
-        "", " ", "5", "null", "\"text\"", "{}", "[5]", "[[]]", "{", "[", "}", "\u{feff}{\"id\":1,\"result\":null}",
-        #"{"id":1}"#, #"{"id":1,"error":null}"#, #"{"id":1,"error":5}"#, #"{"result":null}"#,
-        #"{"id":0,"result":null}"#, #"{"id":2,"result":null}"#, #"{"id":"1","result":null}"#, #"{"id":1.5,"result":null}"#,
-        #"{"id":-9223372036854775808,"result":null}"#, #"{"id":99999999999999999999,"result":null}"#,
-        #"{"id":1,"id":1,"result":null}"#, #"{"id":1,"result":null,"result":null}"#,
-        #"[{"id":1,"result":null},{"id":1,"result":null}]"#,
-        #"{"id":1,"result":{"k":"0x1"},"error":{"code":1,"message":"both"}}"#,
-        #"{"id":1,"result":5}"#, #"{"id":1,"result":"0x1"}"#, #"{"id":1,"result":nul}"#,
-        #"{"id":1,"result":null} x"#, #"{"id":1,"result":null}{}"#, #"{"id":1,"result":null},"#, #"[{"id":1,"result":null}] 1"#,
-        #"[{"id":1,"result":null},]"#, #"{"id":1 "result":null}"#, #"{"id":1,"result":{"k":"0x1"}"#,
-    ])
+    @Test(
+        "what is no reply to the calls is refused",
+        arguments: [
+            "", " ", "5", "null", "\"text\"", "{}", "[5]", "[[]]", "{", "[", "}", "\u{feff}{\"id\":1,\"result\":null}",
+            #"{"id":1}"#, #"{"id":1,"error":null}"#, #"{"id":1,"error":5}"#, #"{"result":null}"#,
+            #"{"id":0,"result":null}"#, #"{"id":2,"result":null}"#, #"{"id":"1","result":null}"#, #"{"id":1.5,"result":null}"#,
+            #"{"id":-9223372036854775808,"result":null}"#, #"{"id":99999999999999999999,"result":null}"#,
+            #"{"id":1,"id":1,"result":null}"#, #"{"id":1,"result":null,"result":null}"#,
+            #"[{"id":1,"result":null},{"id":1,"result":null}]"#,
+            #"{"id":1,"result":{"k":"0x1"},"error":{"code":1,"message":"both"}}"#,
+            #"{"id":1,"result":5}"#, #"{"id":1,"result":"0x1"}"#, #"{"id":1,"result":nul}"#,
+            #"{"id":1,"result":null} x"#, #"{"id":1,"result":null}{}"#, #"{"id":1,"result":null},"#, #"[{"id":1,"result":null}] 1"#,
+            #"[{"id":1,"result":null},]"#, #"{"id":1 "result":null}"#, #"{"id":1,"result":{"k":"0x1"}"#,
+        ])
     func refused(_ body: String) throws {
         let error = #expect(throws: SluiceError.self) { try read(body, call()) }
         #expect(error?.code == .malformedReply && error?.class == .endpoint)
@@ -90,15 +95,18 @@ import Testing
     private static let thing = JSONPlan(
         name: "thing",
         keys: [
-            JSONKey("q", .value("q", .uint64)), JSONKey("f", .value("f", .fixedBytes(20))), JSONKey("w", .value("w", .uint256), nullable: true),
+            JSONKey("q", .value("q", .uint64)), JSONKey("f", .value("f", .fixedBytes(20))),
+            JSONKey("w", .value("w", .uint256), nullable: true),
             JSONKey("b", .value("b", .bool), nullable: true), JSONKey("t", .spread(["t0", "t1"], width: 32)),
             JSONKey("j", .value("j", .json), nullable: true), JSONKey("r", .rows(child: 1, count: "rows")), JSONKey("n", .count("n")),
         ], extra: "extra")
     private static let calls = [JSONCall([thing, child]), JSONCall([thing, child], shape: .array), JSONCall([])]
     private static let body = Array(
         """
-        [{"jsonrpc":"2.0","id":2,"result":[{"q":"0x12","f":"0x\(String(repeating: "a1", count: 20))","w":null,"b":true,"t":[],"j":[{"a":"\\u00e9"}],
-        "r":[{"v":"0x"},{"v":"0x0102","unknown":[{}]}],"n":[1,2]}]},{"jsonrpc":"2.0","id":1,"result":{"q":"0x0","f":"0x\(String(repeating: "B2", count: 20))",
+        [{"jsonrpc":"2.0","id":2,"result":[{"q":"0x12","f":"0x\(String(repeating: "a1", count: 20))","w":null,"b":true,"t":[],
+        "j":[{"a":"\\u00e9"}],
+        "r":[{"v":"0x"},{"v":"0x0102","unknown":[{}]}],"n":[1,2]}]},{"jsonrpc":"2.0","id":1,"result":{"q":"0x0",
+        "f":"0x\(String(repeating: "B2", count: 20))",
         "w":"0x\(String(repeating: "f", count: 64))","t":["0x\(String(repeating: "07", count: 32))"],"r":[],"n":[],"new":{"deep":["é"]}}},
         {"jsonrpc":"2.0","id":3,"result":"0x1"}]
         """.utf8)
@@ -133,7 +141,9 @@ import Testing
     @Test("a damaged reply is refused, or read into whole columns; never anything else")
     func mutated() throws {
         var random = SeededRandom(seed: 0xF00D)
-        let pieces = ["\"", "\\", "{", "}", "[", "]", ",", ":", "null", "0x", "\u{0}", "id", "result", "error", "-1", "e9", " "].map { Array($0.utf8) }
+        let pieces = ["\"", "\\", "{", "}", "[", "]", ",", ":", "null", "0x", "\u{0}", "id", "result", "error", "-1", "e9", " "].map {
+            Array($0.utf8)
+        }
         let reader = JSONReader()
         var refused = 0
         for _ in 0..<20_000 {

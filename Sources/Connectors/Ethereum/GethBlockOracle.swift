@@ -137,7 +137,8 @@ public struct GethBlockOracle: Oracle {
         var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, blocksPerBatch: blocksPerBatch,
             finalityDepth: network.finalityDepth)
         if first == last {
-            for block in try await fetcher.fetch(first...last, atTip: last > tip.head.finalized) { _ = try await offer(block, &state, into: egress) }
+            let blocks = try await fetcher.fetch(first...last, atTip: last > tip.head.finalized)
+            for block in blocks { _ = try await offer(block, &state, into: egress) }
         } else {
             try await reader.read(first...last, finalized: tip.head.finalized, latency: tips.latency) { try await offer($0, &state, into: egress) }
         }

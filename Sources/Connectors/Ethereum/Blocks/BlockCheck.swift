@@ -87,7 +87,8 @@ struct BlockCheck {
                 throw evidence.contradiction("receipt \(row), transactionIndex", expected: row, found: index.load(row, as: Int64.self))
             }
             sum &+= gas.load(row, as: Int64.self)
-            // Rollups sum up otherwise (Arbitrum without what went to L1, Polygon's state receipts with zero); their hash is not verified either.
+            // Rollups sum up otherwise: Arbitrum without what went to L1, Polygon's state receipts with zero. Their hash is not
+            // verified either.
             guard cumulative.load(row, as: Int64.self) == sum || !verifiesHeaderHash else {
                 throw evidence.contradiction("receipt \(row), cumulativeGasUsed", expected: sum, found: cumulative.load(row, as: Int64.self))
             }
