@@ -56,6 +56,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
             // The function belongs to the database, so that one registration serves all of its connections.
             let session = try connect()
             if let path, let rowGroupSize {
+                if !readOnly, access(path, F_OK) != 0 { try Self.create(path, rowGroupSize: rowGroupSize, session, doing: doing) }
                 let options = "ROW_GROUP_SIZE \(rowGroupSize)" + (readOnly ? ", READ_ONLY" : "")
                 try session.execute("ATTACH \(DuckDBSession.literal(path)) AS \(Self.catalog) (\(options))", doing: doing)
                 try session.execute("USE \(Self.catalog)", doing: doing)
@@ -69,6 +70,23 @@ public final class DuckDBDatabase: @unchecked Sendable {
             close()
             throw error
         }
+    }
+
+    /// Makes a database file under another name and then gives it its own: a process that dies in between leaves no half of a file
+    /// where the next one looks for a whole.
+    private static func create(_ path: String, rowGroupSize: Int, _ session: DuckDBSession, doing: String) throws {
+        let draft = path + ".new"
+        unlink(draft)
+        unlink(draft + ".wal")
+        try session.execute(
+            """
+            ATTACH \(DuckDBSession.literal(draft)) AS draft (ROW_GROUP_SIZE \(rowGroupSize));
+            CHECKPOINT draft;
+            DETACH draft;
+            """, doing: doing)
+        try Folder.sync(draft)
+        guard rename(draft, path) == 0 else { throw Folder.failure("\(doing): naming the new file") }
+        try Folder.sync(Folder.parent(of: path))
     }
 
     deinit { close() }

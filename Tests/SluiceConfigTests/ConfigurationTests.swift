@@ -16,7 +16,7 @@ import Testing
         #expect(ethereum.requestTimeout == .seconds(30))
         #expect(ethereum.connectTimeout == .seconds(5))
         #expect(ethereum.maxResponse == 268_435_456)
-        #expect(ethereum.memoryBudget == 50_331_648)
+        #expect(ethereum.memoryBudget == 33_554_432)
         #expect(ethereum.verify == .full)
         #expect(ethereum.retryBudget == .seconds(120))
         #expect(ethereum.endpoints[0].url.reveal() == "https://one.example/v2/SECRETKEY")

@@ -11,6 +11,8 @@ public struct AdaptiveRate: Sendable {
     /// Units a second; nil: no limit known.
     public private(set) var rate: Double?
     private var refusedRate: Double?
+    /// Whether `refusedRate` is no more than a guess: the first refusal came before there was a rate to measure.
+    private var isGuess = false
     private var refusedAt = -Double.infinity
     /// When sending begins again after the pause that came with the last refusal.
     private var resumedAt: Double
@@ -47,7 +49,11 @@ public struct AdaptiveRate: Sendable {
         // Beyond where it was refused the rate creeps, and faster the longer that goes well: the limit may have been raised.
         let calm = (at - resumedAt) / 30
         let creep = min(0.1, 0.001 * (1 + calm * calm))
-        var next = rate < near ? min(near, rate + max((near - rate) * 0.25, rate * 0.01) * step) : rate * (1 + creep * step)
+        var next =
+            isGuess
+            ? rate * (1 + 0.7 * step)
+            : rate < near ? min(near, rate + max((near - rate) * 0.25, rate * 0.01) * step)
+                : rate * (1 + creep * step)
         if let configured { next = min(next, configured) }
         self.rate = next
         return next != rate
@@ -61,6 +67,7 @@ public struct AdaptiveRate: Sendable {
         let active = at - resumedAt
         if let rate, refusedRate != nil {
             refusedRate = rate
+            isGuess = false
             // Once a second is next to nothing; an upstream that wants less says so with Retry-After.
             self.rate = max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active))
         } else {
@@ -71,6 +78,8 @@ public struct AdaptiveRate: Sendable {
             let guess = min(max(10, seen), configured ?? .infinity)
             // It errs low when sending had just begun: one more refusal is a small price for not having to creep up.
             refusedRate = guess * 1.5
+            // A burst that is refused as it begins says nothing of the rate: it is found by growing until the next refusal.
+            isGuess = configured == nil && at - startedAt < 1
             rate = guess * 0.95
         }
         refusedAt = at
