@@ -14,13 +14,11 @@ run: setup ## Build for speed and run the quickstart (simulated chain unless ETH
 
 test: ## Install what the tests need, build, run all quick tests
 	@scripts/setup --test
-	swift build
-	swift test
+	@scripts/test
 
 test-long: ## The same with the slow suites: crash loops, soak runs
 	@scripts/setup --test
-	swift build
-	SLUICE_TEST_LONG=1 swift test
+	@SLUICE_TEST_LONG=1 scripts/test
 
 check: ## Formatting, warnings and tests, as before a commit
 	swift format lint --strict -r Package.swift Sources Tests Benchmarks

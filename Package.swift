@@ -23,8 +23,8 @@ func connector(_ name: String, _ own: Target.Dependency...) -> Target {
         path: "Sources/Connectors/\(name)", exclude: ["sample.yaml"], swiftSettings: house)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: house)
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: "\(name)Tests", dependencies: dependencies, exclude: exclude, swiftSettings: house)
 }
 
 func shim(_ name: String, links: [String] = [], cxx: Bool = false) -> Target {
@@ -101,7 +101,7 @@ let package = Package(
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx17

@@ -33,5 +33,29 @@ extension EndToEnd {
                 }
             }
         }
+
+        @Test("answers that are valid JSON and untrue are never believed")
+        func lies() async throws {
+            try await Sandbox.run { box in
+                let range = Chain.blocks(160)
+                try await Chain.serving(Chain.options(blocks: 200)) { _, cleanPort in
+                    try await Chain.serving(Chain.options(blocks: 200)) { options in
+                        options.faults.seed = Surroundings.seed
+                        options.faults.rates[.alteredBody] = 0.3
+                    } _: { faulty, faultyPort in
+                        let clean = Workplace(box, "clean", port: cleanPort)
+                        try await clean.backfill(range)
+                        var place = Workplace(box, "faulty", port: faultyPort)
+                        place.settings = "poll_interval: 20ms, retry_attempts: 40"
+                        try await place.backfill(range)
+                        let tables = try await place.tables(.duckdb)
+                        let expected = try await clean.tables(.duckdb)
+                        let different = expected.keys.filter { expected[$0] != tables[$0] }
+                        #expect(different.isEmpty, "\(different), seed \(Surroundings.seed), \(faulty.statistics.faults)")
+                        #expect(faulty.statistics.faults["altered_body", default: 0] > 0)
+                    }
+                }
+            }
+        }
     }
 }

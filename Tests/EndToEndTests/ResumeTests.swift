@@ -54,7 +54,7 @@ extension EndToEnd {
                     try await place.tables(.parquet).expectWhole(Chain.blocks(100))
                     try await place.run(until: Chain.first + 139)
                     try await place.tables(.duckdb).expectWhole(Chain.blocks(140))
-                    try await place.tables(.parquet).expectWhole(Chain.first...simulator.finalized)
+                    try await place.tables(.parquet).expectFinal(from: Chain.first, finalized: simulator.finalized)
                 }
             }
         }

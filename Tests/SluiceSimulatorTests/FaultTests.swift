@@ -159,7 +159,7 @@ import Testing
     @Test("the rate limit counts calls and refills with time")
     func rateLimit() async throws {
         var options = generated(history: 1)
-        options.faults.requestsPerSecond = 1
+        options.faults.requestsPerSecond = 0.5
         try await withSimulator(options) { simulator, port in
             let client = try TestClient(port: port)
             var refused = 0
@@ -167,8 +167,8 @@ import Testing
             #expect(refused >= 3)
             #expect(simulator.statistics.faults["rate_limited"] == refused)
             var isAdmitted = false
-            for _ in 0..<300 where !isAdmitted {
-                try await Task.sleep(for: .milliseconds(20))
+            for _ in 0..<100 where !isAdmitted {
+                try await Task.sleep(for: .milliseconds(50))
                 isAdmitted = try await client.call("eth_chainId").status == 200
             }
             #expect(isAdmitted)

@@ -77,7 +77,9 @@ final class SimulatorCore {
         case .wrongChainID: handler.chainIDOffset = 1
         default: break
         }
-        var answers = calls.map { answer($0, handler, fault) }
+        // One lie at a time: two in one batch could agree with each other, and who holds them against each other would believe them.
+        let liar = fault == .alteredBody ? calls.indices.filter { Self.canBeAltered(calls[$0]) }.randomElement(using: &planner.random) : nil
+        var answers = calls.indices.map { answer(calls[$0], handler, fault == .alteredBody && $0 != liar ? nil : fault) }
         if fault == .rpcError { spoilOne(&answers, calls) }
         if let fault, isBatch { disturb(&answers, calls, fault) }
         let body = isBatch ? joined(answers) : answers[0]

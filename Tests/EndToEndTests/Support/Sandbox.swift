@@ -18,7 +18,8 @@ final class Sandbox: Sendable {
             await Slots.shared.give()
             throw error
         }
-        defer { Surroundings.remove(box.folder) }
+        // `SLUICE_TEST_KEEP=1` keeps what the programs wrote, for a look at it.
+        defer { if Surroundings.environment["SLUICE_TEST_KEEP"] != "1" { Surroundings.remove(box.folder) } }
         do {
             try await body(box)
             await Slots.shared.give()

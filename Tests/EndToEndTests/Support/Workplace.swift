@@ -115,9 +115,19 @@ extension [String: TableSummary] {
             Issue.record("there are no blocks", sourceLocation: sourceLocation)
             return
         }
-        #expect(blocks.first == range.lowerBound && blocks.last == range.upperBound, sourceLocation: sourceLocation)
-        #expect(blocks.blocks == range.count && blocks.rows == range.count, sourceLocation: sourceLocation)
+        #expect(blocks.first...blocks.last == range, sourceLocation: sourceLocation)
+        #expect(blocks.blocks == range.count && blocks.rows == range.count, "\(blocks)", sourceLocation: sourceLocation)
         #expect(count == 7, "\(keys.sorted())", sourceLocation: sourceLocation)
+    }
+}
+
+extension [String: TableSummary] {
+    /// That a store that takes only what is final has everything from `first` on to less than a batch below finality.
+    func expectFinal(from first: UInt64, finalized: UInt64, sourceLocation: SourceLocation = #_sourceLocation) {
+        let last = self["blocks"]?.last ?? 0
+        // A batch that is not final as a whole waits as a whole.
+        #expect(last <= finalized && last + 32 > finalized, "\(last) of \(finalized)", sourceLocation: sourceLocation)
+        if last >= first { expectWhole(first...last, sourceLocation: sourceLocation) }
     }
 }
 
