@@ -1,4 +1,5 @@
 import Glibc
+import SluiceCommand
 import SluiceFlow
 import Synchronization
 

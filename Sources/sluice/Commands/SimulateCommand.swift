@@ -1,3 +1,4 @@
+import SluiceCommand
 import SluiceCore
 import SluiceFlow
 import SluiceSimulator
