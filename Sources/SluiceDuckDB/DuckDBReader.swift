@@ -41,10 +41,21 @@ public final class DuckDBReader: @unchecked Sendable {
     /// - Throws: `duckdb.not_a_read` for anything that could change something, `duckdb.sql` with DuckDB's own text otherwise.
     public func start(_ sql: String) throws -> [String] {
         try begin(sql)
-        let cursor = try Cursor(session, sql: sql) { self.isInterrupted }
+        let cursor = try refusing { try Cursor(session, sql: sql) { self.isInterrupted } }
         self.cursor = cursor
         return cursor.reader.names
     }
+
+    /// What DuckDB says when it stops a write is about the statement, not about the disk.
+    private func refusing<R>(_ body: () throws -> R) throws -> R {
+        do { return try body() } catch let error as SluiceError where error.message.contains("read-only mode") {
+            throw Self.notARead
+        }
+    }
+
+    private static let notARead = SluiceError(
+        .duckdbNotARead, .config, "the statement would do more than read",
+        mend: "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN are answered: the tables belong to the pipelines that write them")
 
     /// The next rows (up to some thousands); nil when there are no more.
     public func next() throws -> [[DuckDBValue]]? {
@@ -98,11 +109,7 @@ public final class DuckDBReader: @unchecked Sendable {
         }
         let kind = duck_prepared_statement_type(statement)
         // 1: SELECT (also DESCRIBE, SHOW and SUMMARIZE), 4: EXPLAIN.
-        guard kind == 1 || kind == 4 else {
-            throw SluiceError(
-                .duckdbNotARead, .config, "the statement would do more than read",
-                mend: "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN are answered: the tables belong to the pipelines that write them")
-        }
+        guard kind == 1 || kind == 4 else { throw Self.notARead }
         try session.execute("BEGIN TRANSACTION READ ONLY")
     }
 

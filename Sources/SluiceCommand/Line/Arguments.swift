@@ -75,11 +75,16 @@ public struct Arguments: Sendable {
     /// A share from 0 to 1, also as a percentage (`5%`).
     public func share(_ name: String) throws -> Double? {
         guard let text = string(name) else { return nil }
-        let isPercent = text.hasSuffix("%")
-        guard let number = Double(isPercent ? String(text.dropLast()) : text), case let share = isPercent ? number / 100 : number,
-            (0...1).contains(share)
-        else { throw UsageError("\(name): \(text) is no share (0.05 or 5%)") }
+        guard let share = Self.share(text) else { throw UsageError("\(name): \(text) is no share (0.05 or 5%)") }
         return share
+    }
+
+    /// A share from 0 to 1 out of text, also as a percentage; nil for anything else.
+    public static func share(_ text: String) -> Double? {
+        let isPercent = text.hasSuffix("%")
+        guard let number = Double(isPercent ? String(text.dropLast()) : text) else { return nil }
+        let share = isPercent ? number / 100 : number
+        return (0...1).contains(share) ? share : nil
     }
 
     /// A duration with its unit: `90s`, `500ms`, `2m`, `1h`.

@@ -25,26 +25,26 @@ public enum Frame: Sendable, Hashable {
         var out = FrameWriter()
         switch self {
         case .query(let sql):
-            out.put(1)
+            out.begin(kind: 1)
             out.put(sql)
         case .copy(let sql, let path, let partitions):
-            out.put(2)
+            out.begin(kind: 2)
             out.put(sql)
             out.put(path)
             out.put(partitions)
         case .columns(let names):
-            out.put(3)
+            out.begin(kind: 3)
             out.put(names)
         case .rows(let rows):
-            out.put(4)
+            out.begin(kind: 4)
             out.put(UInt32(rows.count))
             out.put(UInt32(rows.first?.count ?? 0))
             for row in rows { for value in row { out.put(value) } }
         case .done(let count):
-            out.put(5)
+            out.begin(kind: 5)
             out.put(count)
         case .failure(let code, let kind, let message, let mend):
-            out.put(6)
+            out.begin(kind: 6)
             for text in [code, kind, message, mend ?? ""] { out.put(text) }
         }
         return out.finish()

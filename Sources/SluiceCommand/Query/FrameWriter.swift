@@ -4,7 +4,8 @@ import SluiceDuckDB
 struct FrameWriter {
     private var bytes: [UInt8] = [0, 0, 0, 0]
 
-    mutating func put(_ byte: UInt8) { bytes.append(byte) }
+    /// A name of its own: as `put`, a literal would become an Int.
+    mutating func begin(kind: UInt8) { bytes.append(kind) }
 
     mutating func put<T: FixedWidthInteger>(_ value: T) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
 
