@@ -34,7 +34,7 @@ import SluiceCore
 
     /// All commands, in the order of the help.
     static let commands: [Command] = [
-        .run, .backfill, .query, .export, .status, .validate, .plan, .registers, .simulate, .version, .docs,
+        .initialise, .run, .backfill, .query, .export, .status, .validate, .plan, .registers, .simulate, .version, .docs,
     ]
 
     private static func report(_ error: any Error) -> ExitCode {

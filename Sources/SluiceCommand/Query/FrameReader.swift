@@ -40,7 +40,7 @@ struct FrameReader {
 
     mutating func rows() -> [[DuckDBValue]]? {
         guard let count = integer(UInt32.self), let width = integer(UInt32.self), width > 0 || count == 0,
-            Int(count) * Int(width) <= bytes.count - at
+            UInt64(count) * UInt64(width) <= UInt64(bytes.count - at)
         else { return nil }
         var rows: [[DuckDBValue]] = []
         rows.reserveCapacity(Int(count))
