@@ -13,17 +13,33 @@ final class StopWatcher: Sendable {
     /// The exit code for a run that was stopped before its end.
     var exitCode: ExitCode { signal == SIGTERM ? .terminated : signal == SIGINT ? .interrupted : .success }
 
-    /// Begins to watch. Must be called before threads are started that would take the signals themselves.
+    /// Begins to watch. A signal that the process was started to ignore (as a shell does for its background jobs) stays ignored.
+    ///
+    /// By a handler and a pipe: the main thread of an async program waits with all signals let through, so that blocking them for
+    /// `sigwait` would leave one thread on which they kill the process.
     func watch(_ stop: StopSignal) {
-        var set = sigset_t()
-        sigemptyset(&set)
-        sigaddset(&set, SIGINT)
-        sigaddset(&set, SIGTERM)
-        pthread_sigmask(SIG_BLOCK, &set, nil)
-        let box = Unmanaged.passRetained(Watch(set: set, watcher: self, stop: stop))
-        var thread = pthread_t()
-        pthread_create(&thread, nil, watchSignals, box.toOpaque())
-        pthread_detach(thread)
+        var ends: [Int32] = [0, 0]
+        // Without a pipe the signals keep their own effect, which is to end the process.
+        guard pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        signalPipe = ends[1]
+        let reading = ends[0]
+        Blocking.thread {
+            while true {
+                var number: UInt8 = 0
+                let count = read(reading, &number, 1)
+                if count < 0, errno == EINTR { continue }
+                guard count == 1 else { return }
+                if !self.took(Int32(number)) { _exit(128 + Int32(number)) }
+                stop.raise()
+            }
+        }
+        for number in [SIGINT, SIGTERM] {
+            var before = sigaction()
+            sigaction(number, nil, &before)
+            let isIgnored = unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+            if !isIgnored { Glibc.signal(number, noteSignal) }
+        }
     }
 
     fileprivate func took(_ signal: Int32) -> Bool {
@@ -35,26 +51,13 @@ final class StopWatcher: Sendable {
     }
 }
 
-private final class Watch: Sendable {
-    let set: sigset_t
-    let watcher: StopWatcher
-    let stop: StopSignal
+// SAFETY: written once, before the handler that reads it is installed.
+nonisolated(unsafe) private var signalPipe: Int32 = -1
 
-    init(set: sigset_t, watcher: StopWatcher, stop: StopSignal) {
-        self.set = set
-        self.watcher = watcher
-        self.stop = stop
-    }
-}
-
-private func watchSignals(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let context else { return nil }
-    let watch = Unmanaged<Watch>.fromOpaque(context).takeRetainedValue()
-    while true {
-        var signal: Int32 = 0
-        var set = watch.set
-        guard sigwait(&set, &signal) == 0 else { continue }
-        if !watch.watcher.took(signal) { _exit(128 + signal) }
-        watch.stop.raise()
-    }
+/// The handler: only a write, which is allowed in one.
+private let noteSignal: @convention(c) (Int32) -> Void = { number in
+    let before = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe, &byte, 1)
+    errno = before
 }
