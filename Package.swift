@@ -77,10 +77,12 @@ let package = Package(
         ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
+        // The command line's pure half (arguments, text, live view, frames), apart from the executable so that it is tested without one.
+        module("SluiceCommand", ["SluiceCore", "SluiceConfig", "SluiceFlow", "SluiceDuckDB"]),
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog", "SluiceSimulator",
+                "SluiceCommand", "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog", "SluiceSimulator",
                 "SluiceDuckDB", "SluiceNet", "CMalloc",
             ],
             path: "Sources/sluice", swiftSettings: house),
@@ -101,6 +103,7 @@ let package = Package(
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,

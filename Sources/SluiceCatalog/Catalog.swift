@@ -12,7 +12,7 @@ public enum Catalog {
     /// All kinds of sinks.
     public static let sinks: [SinkConnector] = [
         SinkConnector("duckdb", DuckDBSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in DuckDBSink(DuckDBSinkOptions(options)) },
-        SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce) { name, options, store in
+        SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]

@@ -16,6 +16,36 @@ extension Catalog {
     }
 }
 
+/// What an oracle asks its endpoints for, on the average of a long range.
+public struct FetchSummary: Sendable {
+    /// One JSON-RPC method and what it is asked for.
+    public struct Call: Sendable {
+        public let method: String
+        public let what: String
+        public let perBlock: Double
+    }
+
+    public let calls: [Call]
+    public var callsPerBlock: Double { calls.reduce(0) { $0 + $1.perBlock } }
+}
+
+extension Catalog {
+    /// What the oracle of a network fetches for some registers, worked out without connecting.
+    public static func fetch(_ registers: [Register]) -> FetchSummary {
+        let plan = FetchPlan(needs: registers.flatMap(\.needs))
+        var calls = [
+            FetchSummary.Call(
+                method: "eth_getBlockByNumber", what: plan.transactions ? "header and whole transactions" : "header and hashes of transactions", perBlock: 1)
+        ]
+        if plan.receipts { calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1)) }
+        if let topics = plan.logTopics {
+            let what = topics.isEmpty ? "all logs" : "logs of \(topics.count) event\(topics.count == 1 ? "" : "s")"
+            calls.append(FetchSummary.Call(method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1))
+        }
+        return FetchSummary(calls: calls)
+    }
+}
+
 extension EthereumNetwork {
     /// A network as it is configured.
     fileprivate init(_ settings: NetworkSettings) {

@@ -7,16 +7,19 @@ public struct SinkConnector: Sendable {
     public let type: String
     public let spec: ObjectSpec
     public let delivery: Delivery
+    /// Whether it is given only what is final, because it cannot undo.
+    public let holdsBack: Bool
     /// Makes one out of checked options; connects to nothing yet. `name` is the sink's in the configuration.
     public let make: @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
 
     public init(
-        _ type: String, _ spec: ObjectSpec, delivery: Delivery,
+        _ type: String, _ spec: ObjectSpec, delivery: Delivery, holdsBack: Bool = false,
         make: @escaping @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
     ) {
         self.type = type
         self.spec = spec
         self.delivery = delivery
+        self.holdsBack = holdsBack
         self.make = make
     }
 }

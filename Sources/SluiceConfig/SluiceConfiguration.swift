@@ -39,6 +39,14 @@ public struct NetworkSettings: Sendable {
     public let retryBudget: Duration
     /// At least one, in order of preference.
     public let endpoints: [EndpointSettings]
+
+    /// The same network with one of its endpoints alone, to look at each for itself.
+    public func only(_ endpoint: EndpointSettings) -> NetworkSettings {
+        NetworkSettings(
+            name: name, chainID: chainID, blockTime: blockTime, finalityDepth: finalityDepth, pollInterval: pollInterval,
+            requestTimeout: requestTimeout, connectTimeout: connectTimeout, maxResponse: maxResponse, memoryBudget: memoryBudget, verify: verify,
+            retryAttempts: 1, retryBudget: requestTimeout, endpoints: [endpoint])
+    }
 }
 
 /// One JSON-RPC endpoint and how hard it may be used.

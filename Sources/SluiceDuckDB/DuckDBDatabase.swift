@@ -15,6 +15,21 @@ public final class DuckDBDatabase: @unchecked Sendable {
     /// opening in the same process out, and two of them would corrupt the file.
     private static let openPaths = Mutex<Set<String>>([])
 
+    /// The databases behind those paths, so that a reader in this process can share one.
+    private static let openDatabases = Mutex<[String: WeakDatabase]>([:])
+
+    private struct WeakDatabase: Sendable {
+        weak let database: DuckDBDatabase?
+    }
+
+    /// The database that this process has open for writing at a path; nil when there is none.
+    ///
+    /// Whoever holds it keeps the file open: give it back before the writer has to open it again.
+    public static func opened(_ path: String) -> DuckDBDatabase? {
+        let key = canonical(path)
+        return openDatabases.withLock { $0[key]?.database }
+    }
+
     /// Opens a database file, which is created when it is not there, or (`path` nil) one in memory. Blocks.
     /// - Parameter settings: DuckDB's own settings, by name; `threads` is 1 unless set, extensions are never fetched.
     /// - Parameter rowGroupSize: rows a row group of a new file holds (a multiple of 2,048); nil: DuckDB's own.
@@ -66,6 +81,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
                 throw SluiceError(.duckdbOpen, .fatal, "\(doing): cannot register the scan function")
             }
             duck_forget_code()
+            if let lock { Self.openDatabases.withLock { $0[lock] = WeakDatabase(database: self) } }
         } catch {
             close()
             throw error

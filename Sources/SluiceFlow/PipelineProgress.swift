@@ -21,6 +21,9 @@ public final class PipelineProgress: Sendable {
         public var receivedBytes = 0
         /// Why the pipeline is waiting, when an upstream fails.
         public var trouble: String?
+
+        /// Nothing done yet.
+        public init() {}
     }
 
     private let state = Mutex(Snapshot())

@@ -44,6 +44,9 @@ extension Simulator {
     /// The number of the block that is called final, now.
     public var finalized: UInt64 { onChain { $0.finalized } }
 
+    /// Steps that the generated chain has grown since its first start, now; what ``GeneratorOptions/resume`` takes.
+    public var steps: Int { onChain { $0.steps } }
+
     /// Lets the generated chain grow by so many blocks; with a rhythm of reorganisations these come too. Throws `config` on a replay.
     public func advance(_ count: Int = 1) throws { try onChain { try $0.advance(count) } }
 

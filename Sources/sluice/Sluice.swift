@@ -1,5 +1,6 @@
 import CMalloc
 import Glibc
+import SluiceCommand
 import SluiceConfig
 import SluiceCore
 
@@ -14,18 +15,18 @@ import SluiceCore
     static func run(_ arguments: [String]) async -> ExitCode {
         do {
             guard let name = arguments.first, !["help", "-h", "--help"].contains(name) else {
-                Output.line(Help.overview)
+                arguments.isEmpty ? Output.note(Help.overview(commands)) : Output.line(Help.overview(commands))
                 return arguments.isEmpty ? .usage : .success
             }
             guard let command = commands.first(where: { $0.name == name }) else {
-                throw UsageError("unknown command \(name)", suggestion: Spelling.nearest(to: name, in: commands.map(\.name)))
+                throw UsageError("unknown command \(name)", suggestion: Spelling.nearest(to: name, in: commands.filter { !$0.isHidden }.map(\.name)))
             }
             let rest = Array(arguments.dropFirst())
-            if rest.contains("--help") || rest.contains("-h") {
+            if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
                 Output.line(Help.text(command))
                 return .success
             }
-            return try await command.run(try Arguments(rest, command: command))
+            return try await command.perform(try Arguments(rest, command: command))
         } catch {
             return report(error)
         }
@@ -33,7 +34,7 @@ import SluiceCore
 
     /// All commands, in the order of the help.
     static let commands: [Command] = [
-        .run, .backfill, .validate, .simulate, .version,
+        .initialise, .run, .backfill, .query, .export, .status, .validate, .plan, .registers, .simulate, .version, .docs,
     ]
 
     private static func report(_ error: any Error) -> ExitCode {
@@ -42,15 +43,17 @@ import SluiceCore
             Output.problem(error.description)
             return .usage
         case let error as ConfigError:
-            Output.problem(error.description)
+            Output.problem("error[invalid_configuration]: the configuration cannot be used")
+            Output.note(error.description + "\n  help: sluice validate lists all problems; docs/reference/configuration.md says what is known")
             return .config
         case let error as SluiceError:
             Output.problem("error[\(error.code.rawValue)]: \(error.message)" + (error.mend.map { "\n  help: \($0)" } ?? ""))
             return ExitCode(error)
         case is CancellationError:
+            Output.problem("error[interrupted]: stopped before the end\n  help: the same command starts again")
             return .interrupted
         default:
-            Output.problem("error: \(error)")
+            Output.problem("error[unexpected]: \(error)\n  help: this is a bug in Sluice; report it with this text")
             return .failure
         }
     }

@@ -26,6 +26,9 @@ protocol SimulatedChain: AnyObject {
     var safe: UInt64 { get }
     var finalized: UInt64 { get }
 
+    /// Steps of growth since the first start; 0 for a chain that does not grow.
+    var steps: Int { get }
+
     /// Lets the blocks appear that are due by now.
     func catchUp(to now: MonotonicTime)
     /// The canonical block of a number.
@@ -42,6 +45,10 @@ protocol SimulatedChain: AnyObject {
     /// A test's command; throws `config` when this kind of chain cannot.
     func advance(_ count: Int) throws
     func reorganise(depth: Int, length: Int) throws
+}
+
+extension SimulatedChain {
+    var steps: Int { 0 }
 }
 
 /// Where receipts and logs lie in the text of an array of receipts.

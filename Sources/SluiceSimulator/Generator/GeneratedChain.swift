@@ -31,6 +31,7 @@ final class GeneratedChain: SimulatedChain {
     private var heldOrder: [BlockKey] = []
     private var lastFork: UInt32 = 0
     private var grown = 0
+    private(set) var steps = 0
     private var random: SeededRandom
 
     init(_ options: GeneratorOptions, start: MonotonicTime) {
@@ -43,6 +44,7 @@ final class GeneratedChain: SimulatedChain {
         renderer = BlockRenderer(chainID: options.chainID)
         random = SeededRandom(seed: options.seed ^ 0x5E0_26A5)
         extend(by: max(1, options.history), fork: 0)
+        for _ in 0..<max(0, options.resume) { step() }
     }
 
     var head: UInt64 { first + UInt64(links.count - 1) }
@@ -75,6 +77,7 @@ final class GeneratedChain: SimulatedChain {
 
     /// One block more; with rhythm a reorganisation that makes the chain one block longer.
     private func step() {
+        steps += 1
         let limit = Int(min(head - finalized, options.finalizedDepth))
         let wanted = Int.random(in: options.reorgDepth, using: &random)
         let depth = min(wanted, limit)

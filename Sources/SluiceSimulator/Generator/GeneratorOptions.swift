@@ -6,6 +6,9 @@ public struct GeneratorOptions: Sendable {
     public var first: UInt64 = 20_000_000
     /// Blocks that exist at the start, the first among them.
     public var history = 32
+    /// Steps that the chain has grown already beyond its history: with as many as ``Simulator/steps`` said at the end of an earlier run,
+    /// the same chain goes on where that one stopped.
+    public var resume = 0
     /// Real time from block to block; nil when only `advance` makes blocks.
     public var blockTime: Duration?
     /// The chain stops to grow by itself at this number; nil for never.

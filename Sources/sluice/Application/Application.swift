@@ -1,5 +1,6 @@
 import Glibc
 import SluiceCatalog
+import SluiceCommand
 import SluiceConfig
 import SluiceCore
 import SluiceFlow

@@ -1,7 +1,9 @@
 import SluiceCatalog
+import SluiceCommand
 import SluiceConfig
 import SluiceCore
 import SluiceFlow
+import SluiceStore
 import SluiceTelemetry
 
 /// One run of `sluice run` or `sluice backfill`: opens everything, lets the pipelines work side by side, shows how they do, closes.
@@ -17,10 +19,21 @@ enum Session {
         let watcher = StopWatcher()
         watcher.watch(stop)
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
-        let log = Log(level: try Logging.level(arguments))
+        let screen = Output.isTerminal && !arguments.has("--quiet") ? Screen() : nil
+        let log = try Logging.log(arguments, screen: screen)
         let application = try await Application.open(configuration, stop: stop, log: log)
-        let chosen = try Self.runners(arguments, application)
-        let display = RunDisplay(runners: chosen, configuration: configuration, range: range, quiet: arguments.has("--quiet"))
+        let chosen: [PipelineRunner]
+        do { chosen = try Self.runners(arguments, application) } catch {
+            await application.close()
+            throw error
+        }
+        let display = RunDisplay(
+            runners: chosen, configuration: configuration, path: arguments.config, range: range, quiet: arguments.has("--quiet"), screen: screen)
+        let servers = QueryServer.start(for: configuration, pipelines: chosen.map(\.definition.name), log: log)
+        // The pipelines of other configurations of this state file would be shown as if they still ran.
+        for status in (try? await application.store.statuses()) ?? [] where !configuration.pipelines.contains(where: { $0.name == status.pipeline }) {
+            try? await application.store.removeStatus(of: status.pipeline)
+        }
         let outcome = await withTaskGroup(of: Outcome.self) { group in
             group.addTask {
                 await alongside(stop)
@@ -32,9 +45,13 @@ enum Session {
             }
             for runner in chosen {
                 group.addTask {
-                    do { return try await work(runner) ? .finished : .stopped } catch {
+                    do {
+                        let completely = try await work(runner)
+                        await display.finished(runner, completely: completely)
+                        return completely ? .finished : .stopped
+                    } catch {
                         // The others go on: a pipeline that fails does not stop its neighbours.
-                        log.error("pipeline failed", ["pipeline": "\(runner.definition.name)", "error": "\(error)"])
+                        if screen == nil { log.error("pipeline failed", ["pipeline": "\(runner.definition.name)", "error": "\(error)"]) }
                         await display.failed(runner, error)
                         return .failed(error)
                     }
@@ -50,6 +67,7 @@ enum Session {
             group.cancelAll()
             return worst
         }
+        for server in servers { server.stop() }
         await display.finish(application.store)
         await application.close()
         switch outcome {

@@ -1,4 +1,5 @@
 import Glibc
+import SluiceCommand
 import SluiceFlow
 import Synchronization
 
@@ -12,19 +13,33 @@ final class StopWatcher: Sendable {
     /// The exit code for a run that was stopped before its end.
     var exitCode: ExitCode { signal == SIGTERM ? .terminated : signal == SIGINT ? .interrupted : .success }
 
-    /// Begins to watch. Which thread a signal reaches is the kernel's choice, so a handler passes it on to the thread that waits.
+    /// Begins to watch. A signal that the process was started to ignore (as a shell does for its background jobs) stays ignored.
+    ///
+    /// By a handler and a pipe: the main thread of an async program waits with all signals let through, so that blocking them for
+    /// `sigwait` would leave one thread on which they kill the process.
     func watch(_ stop: StopSignal) {
-        guard stopPipe.read >= 0 else { return }
-        for signal in [SIGINT, SIGTERM] {
-            Glibc.signal(signal) { number in
-                var byte = UInt8(truncatingIfNeeded: number)
-                _ = write(stopPipe.write, &byte, 1)
+        var ends: [Int32] = [0, 0]
+        // Without a pipe the signals keep their own effect, which is to end the process.
+        guard pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        signalPipe = ends[1]
+        let reading = ends[0]
+        Blocking.thread {
+            while true {
+                var number: UInt8 = 0
+                let count = read(reading, &number, 1)
+                if count < 0, errno == EINTR { continue }
+                guard count == 1 else { return }
+                if !self.took(Int32(number)) { _exit(128 + Int32(number)) }
+                stop.raise()
             }
         }
-        let box = Unmanaged.passRetained(Watch(watcher: self, stop: stop))
-        var thread = pthread_t()
-        pthread_create(&thread, nil, watchSignals, box.toOpaque())
-        pthread_detach(thread)
+        for number in [SIGINT, SIGTERM] {
+            var before = sigaction()
+            sigaction(number, nil, &before)
+            let isIgnored = unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+            if !isIgnored { Glibc.signal(number, noteSignal) }
+        }
     }
 
     fileprivate func took(_ signal: Int32) -> Bool {
@@ -36,34 +51,13 @@ final class StopWatcher: Sendable {
     }
 }
 
-private final class Watch: Sendable {
-    let watcher: StopWatcher
-    let stop: StopSignal
+// SAFETY: written once, before the handler that reads it is installed.
+nonisolated(unsafe) private var signalPipe: Int32 = -1
 
-    init(watcher: StopWatcher, stop: StopSignal) {
-        self.watcher = watcher
-        self.stop = stop
-    }
+/// The handler: only a write, which is allowed in one.
+private let noteSignal: @convention(c) (Int32) -> Void = { number in
+    let before = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(signalPipe, &byte, 1)
+    errno = before
 }
-
-private func watchSignals(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let context else { return nil }
-    let watch = Unmanaged<Watch>.fromOpaque(context).takeRetainedValue()
-    while true {
-        var byte: UInt8 = 0
-        let count = read(stopPipe.read, &byte, 1)
-        if count < 0, errno == EINTR { continue }
-        guard count == 1 else { return nil }
-        let signal = Int32(byte)
-        if !watch.watcher.took(signal) { _exit(128 + signal) }
-        watch.stop.raise()
-    }
-}
-
-/// From the handler to the thread that waits; made before a handler is there.
-private let stopPipe: (read: Int32, write: Int32) = {
-    var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { return (-1, -1) }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    return (ends[0], ends[1])
-}()

@@ -1,5 +1,6 @@
-import SluiceConfig
 import SluiceCatalog
+import SluiceCommand
+import SluiceConfig
 import SluiceCore
 import SluiceFlow
 import SluiceTelemetry

@@ -1,3 +1,5 @@
+import SluiceCatalog
+import SluiceCommand
 import SluiceConfig
 import SluiceCore
 import SluiceFlow
@@ -7,38 +9,126 @@ import SluiceStore
 actor RunDisplay {
     private let runners: [PipelineRunner]
     private let configuration: SluiceConfiguration
+    private let path: String
     private let range: ClosedRange<UInt64>?
     private let quiet: Bool
-    private let started = ContinuousClock.now
+    private let screen: Screen?
+    private let style: Style
+    private let began = ContinuousClock.now
+    private let started = StateStore.systemClock()
+    private var windows: [String: RateWindow] = [:]
     private var failures: [String: any Error] = [:]
+    private var ended: [String: PipelineReport.State] = [:]
 
-    init(runners: [PipelineRunner], configuration: SluiceConfiguration, range: ClosedRange<UInt64>?, quiet: Bool) {
+    /// - Parameter screen: where the live view is drawn; nil for plain lines.
+    init(
+        runners: [PipelineRunner], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool, screen: Screen?
+    ) {
         self.runners = runners
         self.configuration = configuration
+        self.path = path
         self.range = range
         self.quiet = quiet
+        self.screen = quiet ? nil : screen
+        style = Output.style
     }
 
     /// A pipeline ended with an error.
-    func failed(_ runner: PipelineRunner, _ error: any Error) { failures[runner.definition.name] = error }
+    func failed(_ runner: PipelineRunner, _ error: any Error) {
+        failures[runner.definition.name] = error
+        ended[runner.definition.name] = .error
+    }
 
-    /// Shows until cancelled.
+    /// A pipeline came to its end, or was stopped before it.
+    func finished(_ runner: PipelineRunner, completely: Bool) { ended[runner.definition.name] = completely ? .done : .stopped }
+
+    /// Shows until cancelled: half-second frames on a terminal, a line every ten seconds elsewhere; the status about once a second.
     func show(_ store: StateStore) async {
+        var tick = 0
         while !Task.isCancelled {
-            try? await Task.sleep(for: .seconds(10))
-            if !quiet { for runner in runners { line(runner) } }
+            let reports = reports(sampling: true)
+            if let screen {
+                screen.draw(view(reports))
+            } else if !quiet, tick > 0, tick.isMultiple(of: 20) {
+                for report in reports { Output.note(RunView.line(report)) }
+            }
+            // A store that refuses must not end the run for the sake of its display; the pipelines meet it themselves.
+            if tick.isMultiple(of: 2) { try? await write(reports, to: store) }
+            tick += 1
+            try? await Task.sleep(for: .milliseconds(500))
         }
     }
 
-    /// Shows the end.
+    /// Shows the end and stores it.
     func finish(_ store: StateStore) async {
+        let reports = reports(sampling: false).map { report in
+            var report = report
+            report.state = ended[report.name] ?? .stopped
+            return report
+        }
+        try? await write(reports, to: store)
+        screen?.clear()
         guard !quiet else { return }
-        for runner in runners { line(runner) }
+        for report in reports { if let failure = report.failure { Output.note("\(report.name): \(Visible.safe(failure))") } }
+        let places = usedSinks.compactMap { sink in sink.options.string(ifSet: "path").map { (sink.name, $0) } }
+        for line in RunView.summary(reports, seconds: elapsed, places: places, style: style) { Output.note(Visible.cut(line, Output.width)) }
+        if let hint { Output.note("query: \(hint)") }
     }
 
-    private func line(_ runner: PipelineRunner) {
-        let now = runner.progress.snapshot
-        let seconds = (ContinuousClock.now - started).seconds
-        Output.note("\(runner.definition.name): head \(now.head?.latest ?? 0) position \(now.emitted?.number ?? 0) blocks/s \(Double(now.blocks) / seconds) rows \(now.rows) durable \(now.durable.mapValues(\.number))")
+    private var elapsed: Double { (ContinuousClock.now - began).seconds }
+
+    private var usedSinks: [SinkSettings] {
+        let names = Set(runners.flatMap { runner in configuration.pipelines.first { $0.name == runner.definition.name }?.sinks ?? [] })
+        return configuration.sinks.filter { names.contains($0.name) }
+    }
+
+    /// What to type next, when there is something to query.
+    private var hint: String? {
+        guard usedSinks.contains(where: { $0.type == "duckdb" }) else { return nil }
+        let tables = runners.flatMap(\.definition.schemas)
+        guard let table = tables.first(where: { $0.name == "blocks" }) ?? tables.first, let number = table.blockNumberField else { return nil }
+        return "sluice query -c \(path) \"SELECT count(*), max(\(number)) FROM \(table.name)\""
+    }
+
+    private func view(_ reports: [PipelineReport]) -> [String] {
+        RunView(width: Output.width, style: style).lines(reports, title: path, uptime: elapsed, hint: hint)
+    }
+
+    private func reports(sampling: Bool) -> [PipelineReport] {
+        runners.compactMap { runner in
+            let name = runner.definition.name
+            guard let settings = configuration.pipelines.first(where: { $0.name == name }),
+                let network = configuration.network(settings.network)
+            else { return nil }
+            let now = runner.progress.snapshot
+            if sampling {
+                let rows = Double(now.rows.values.reduce(0, +))
+                windows[name, default: RateWindow()].add([Double(now.blocks), rows, Double(now.receivedBytes)], at: elapsed)
+            }
+            let sinks = settings.sinks.compactMap { name -> PipelineReport.SinkReport? in
+                guard let sink = configuration.sink(name), let kind = Catalog.sink(sink.type) else { return nil }
+                return PipelineReport.SinkReport(
+                    name: name, type: sink.type, delivery: kind.delivery.rawValue, holdsBack: kind.holdsBack,
+                    durable: now.durable[name]?.number)
+            }
+            return PipelineReport(
+                name: name, network: "\(network.name) (chain \(network.chainID))",
+                state: ended[name] ?? PipelineReport.runningState(now, bounded: range != nil), snapshot: now, sinks: sinks, range: range,
+                blockSeconds: network.blockTime.seconds, now: Double(StateStore.systemClock()) / 1e6, rates: windows[name]?.rates,
+                failure: failures[name].map { "\($0)" })
+        }
+    }
+
+    private func write(_ reports: [PipelineReport], to store: StateStore) async throws {
+        for report in reports {
+            guard let runner = runners.first(where: { $0.definition.name == report.name }) else { continue }
+            let now = report.snapshot
+            try await store.setStatus(
+                RunStatus(
+                    pipeline: report.name, chainID: runner.definition.chainID,
+                    state: report.state == .done ? "stopped" : report.state.rawValue, message: report.failure ?? now.trouble,
+                    head: now.head?.latest, finalized: now.head?.finalized, position: report.durable, reorgs: UInt64(now.reorganisations),
+                    deepestReorg: UInt64(now.deepestReorganisation), rows: now.rows.mapValues { UInt64(max(0, $0)) }, started: started))
+        }
     }
 }

@@ -1,19 +1,22 @@
 /// The help, from the commands' own descriptions.
-enum Help {
-    static var overview: String {
-        let width = Sluice.commands.map(\.name.count).max() ?? 0
+public enum Help {
+    /// What `sluice` alone says.
+    public static func overview(_ commands: [Command]) -> String {
+        let commands = commands.filter { !$0.isHidden }
+        let width = commands.map(\.name.count).max() ?? 0
         return """
             sluice: chain data into tables, exactly once, reorganisations undone.
 
             usage: sluice COMMAND [OPTIONS]
 
-            \(Sluice.commands.map { "  " + padded($0.name, width) + "  " + $0.summary }.joined(separator: "\n"))
+            \(commands.map { "  " + padded($0.name, width) + "  " + $0.summary }.joined(separator: "\n"))
 
             sluice COMMAND --help says more. Documentation: docs/ in the source tree.
             """
     }
 
-    static func text(_ command: Command) -> String {
+    /// What `sluice COMMAND --help` says.
+    public static func text(_ command: Command) -> String {
         var text = "sluice \(command.name): \(command.summary)\n"
         if !command.examples.isEmpty { text += "\nexamples:\n" + command.examples.map { "  \($0)\n" }.joined() }
         text += "\nusage: sluice \(command.name) \(command.usage)\n"
@@ -27,5 +30,5 @@ enum Help {
         return String(text.dropLast())
     }
 
-    static func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
+    public static func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(0, width - text.count)) }
 }

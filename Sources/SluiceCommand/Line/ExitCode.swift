@@ -1,7 +1,7 @@
-import SluiceCore
+public import SluiceCore
 
 /// What the process says at its end. Documented in `docs/reference/exit-codes.md`; the numbers are those of sysexits where it has one.
-enum ExitCode: Int32, CaseIterable {
+public enum ExitCode: Int32, CaseIterable {
     case success = 0
     case failure = 1
     case usage = 2
@@ -14,7 +14,7 @@ enum ExitCode: Int32, CaseIterable {
     case terminated = 143
 
     /// The code for an error, by its class.
-    init(_ error: SluiceError) {
+    public init(_ error: SluiceError) {
         if error.code.rawValue == "reorg_beyond_finality" {
             self = .reorgBeyondFinality
             return
@@ -30,7 +30,7 @@ enum ExitCode: Int32, CaseIterable {
     }
 
     /// One line for the documentation.
-    var doc: String {
+    public var doc: String {
         switch self {
         case .success: "done"
         case .failure: "something went wrong that is not the operator's to mend: a bug, or a broken invariant"

@@ -1,0 +1,124 @@
+import SluiceCatalog
+import SluiceCommand
+import SluiceConfig
+import SluiceCore
+import SluiceDuckDB
+
+extension Command {
+    static let plan = Command(
+        name: "plan", summary: "say what a run would fetch, make and load, without connecting to anything",
+        usage: "[-c FILE] [--from A --to B] [--format text|json]",
+        options: [
+            .config, Option("--from", "A", "first block of a backfill to reckon with"), Option("--to", "B", "last block"),
+            Option("--format", "FORMAT", "text or json (default: text)"), .json,
+        ],
+        examples: ["sluice plan -c sluice.yaml", "sluice plan -c sluice.yaml --from 19000000 --to 19000999"]
+    ) { arguments in
+        let format = try arguments.choice("--format", ["text", "json"]) ?? (arguments.has("--json") ? "json" : "text")
+        let from = try arguments.number("--from")
+        let to = try arguments.number("--to")
+        guard (from == nil) == (to == nil) else { throw UsageError("plan: --from and --to go together") }
+        if let from, let to, from > to { throw UsageError("plan: --from \(from) lies behind --to \(to)") }
+        let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
+        let plan = Plan(configuration: configuration, blocks: from.flatMap { from in to.map { $0 - from + 1 } })
+        Output.line(format == "json" ? plan.json.pretty() : plan.lines(Output.outputStyle).joined(separator: "\n"))
+        return .success
+    }
+}
+
+/// What a configuration amounts to.
+private struct Plan {
+    let configuration: SluiceConfiguration
+    /// Blocks of the backfill to reckon with.
+    let blocks: UInt64?
+
+    private func registers(_ pipeline: PipelineSettings) -> [Register] { pipeline.registers.compactMap { Catalog.register($0) } }
+
+    private func schemas(_ pipeline: PipelineSettings) -> [Schema] {
+        registers(pipeline).flatMap(\.schemas).reduce(into: []) { all, schema in if !all.contains(schema) { all.append(schema) } }
+    }
+
+    private func calls(_ fetch: FetchSummary) -> UInt64? { blocks.map { UInt64((Double($0) * fetch.callsPerBlock).rounded(.up)) } }
+
+    private func start(_ pipeline: PipelineSettings) -> String {
+        if case .block(let number) = pipeline.start { return Amount.grouped(number) }
+        return "latest"
+    }
+
+    // MARK: - Text
+
+    func lines(_ style: Style) -> [String] {
+        var lines = [style.bold("networks")]
+        for network in configuration.networks {
+            lines.append("  \(network.name): chain \(network.chainID), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)")
+            for endpoint in network.endpoints {
+                let rate = endpoint.requestsPerSecond.map { ", at most \(Amount.rate($0)) requests/s" } ?? ""
+                lines.append("    endpoint \(endpoint.url)\(rate), batches of up to \(endpoint.maxBatch)")
+            }
+        }
+        lines += ["", style.bold("sinks")]
+        for sink in configuration.sinks {
+            guard let kind = Catalog.sink(sink.type) else { continue }
+            let undo = kind.holdsBack ? "held back to finality" : "orphaned rows are undone"
+            lines.append("  \(sink.name): \(sink.type) at \(sink.options.string(ifSet: "path") ?? "-"), delivery \(kind.delivery.rawValue), \(undo)")
+        }
+        for pipeline in configuration.pipelines { lines += ["", style.bold("pipeline \(pipeline.name)")] + self.lines(pipeline) }
+        return lines
+    }
+
+    private func lines(_ pipeline: PipelineSettings) -> [String] {
+        var lines = ["  \(pipeline.network) from block \(start(pipeline)) -> \(pipeline.sinks.joined(separator: ", "))"]
+        for register in registers(pipeline) {
+            let after = register.dependencies.isEmpty ? "" : " <- \(register.dependencies.joined(separator: ", "))"
+            lines.append("  register \(register.name) (\(register.kind.rawValue))\(after)")
+        }
+        let fetch = Catalog.fetch(registers(pipeline))
+        for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }
+        lines.append("  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block" + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
+        for schema in schemas(pipeline) {
+            var table = TextTable(["column", "type", "null", "meaning"])
+            for (column, field) in zip(ScanColumn.native(schema), schema.fields) {
+                table.add([column.name, column.sqlType, field.nullable ? "yes" : "no", field.doc])
+            }
+            lines += ["", "  table \(schema.name): \(schema.doc)"] + table.lines(indent: "    ")
+        }
+        return lines
+    }
+
+    // MARK: - JSON
+
+    var json: JSON {
+        .members([
+            "networks": .array(
+                configuration.networks.map { network in
+                    .members([
+                        "network": .string(network.name), "chain_id": .integer(network.chainID), "verify": .string(network.verify.rawValue),
+                        "endpoints": .array(network.endpoints.map { .string($0.url.description) }),
+                    ])
+                }),
+            "sinks": .array(
+                configuration.sinks.map { sink in
+                    .members([
+                        "sink": .string(sink.name), "type": .string(sink.type), "path": .text(sink.options.string(ifSet: "path")),
+                        "delivery": .text(Catalog.sink(sink.type)?.delivery.rawValue),
+                        "held_back_to_finality": .bool(Catalog.sink(sink.type)?.holdsBack ?? false),
+                    ])
+                }),
+            "pipelines": .array(configuration.pipelines.map(json)),
+        ])
+    }
+
+    private func json(_ pipeline: PipelineSettings) -> JSON {
+        let fetch = Catalog.fetch(registers(pipeline))
+        return .members([
+            "pipeline": .string(pipeline.name), "network": .string(pipeline.network), "start": .string(start(pipeline).filter { $0 != "," }),
+            "sinks": .array(pipeline.sinks.map { .string($0) }), "registers": .array(registers(pipeline).map { RegisterPages.json($0, tables: false) }),
+            "fetch": .array(
+                fetch.calls.map {
+                    .members(["method": .string($0.method), "what": .string($0.what), "calls_per_block": .number(Amount.fixed($0.perBlock, 3))])
+                }),
+            "calls_per_block": .number(Amount.fixed(fetch.callsPerBlock, 3)), "blocks": .integer(blocks), "calls": .integer(calls(fetch)),
+            "tables": .array(schemas(pipeline).map(RegisterPages.json)),
+        ])
+    }
+}
