@@ -74,8 +74,10 @@ public protocol RecentBlocks: Sendable {
     /// The ancestors of a block that are known, the block itself last; empty when it is not known.
     func ancestors(of position: Position) async throws -> [BlockRef]
     func remember(_ links: [BlockLink]) async throws
-    /// Forgets what lies below a block that is final.
-    func forget(below number: UInt64) async throws
+    /// The highest block that was ever final: finality does not go back because the process was away. Nil when nothing was.
+    func finalized() async throws -> UInt64?
+    /// Notes that everything up to a block is final, and forgets what lies below it.
+    func finalize(through number: UInt64) async throws
 }
 
 /// Turns batches into batches. Called from one task at a time.

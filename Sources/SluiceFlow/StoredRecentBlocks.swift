@@ -17,5 +17,13 @@ public struct StoredRecentBlocks: RecentBlocks {
 
     public func remember(_ links: [BlockLink]) async throws { try await store.remember(links, of: stream) }
 
-    public func forget(below number: UInt64) async throws { try await store.forgetBlocks(of: stream, below: number) }
+    public func finalized() async throws -> UInt64? { try await store.meta(key).flatMap { UInt64($0) } }
+
+    public func finalize(through number: UInt64) async throws {
+        // First the note, then the deed: what was forgotten must be known to be final.
+        if try await finalized().map({ $0 < number }) ?? true { try await store.setMeta(key, String(number)) }
+        try await store.forgetBlocks(of: stream, below: number)
+    }
+
+    private var key: String { "finalized:\(stream)" }
 }

@@ -11,7 +11,7 @@ extension EndToEnd {
                 try await Chain.serving(Chain.options(blocks: 120)) { simulator, port in
                     var place = Workplace(box, "main", port: port)
                     // As far as this simulator's own tag lies behind its head.
-                    place.settings = "poll_interval: 20ms, finality_depth: 16"
+                    place.settings = "poll_interval: 20ms"
                     let last = Chain.first + 119
                     try await place.run(until: last)
                     let before = try await place.tables(.duckdb)

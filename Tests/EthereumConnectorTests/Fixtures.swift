@@ -174,6 +174,7 @@ func expected(_ range: ClosedRange<UInt64>, of simulator: Simulator, _ registers
 /// Remembers blocks in memory, across oracles.
 final class MemoryBlocks: RecentBlocks {
     private let links = Mutex<[Hash32: BlockLink]>([:])
+    private let highest = Mutex<UInt64?>(nil)
 
     func ancestors(of position: Position) async throws -> [BlockRef] {
         links.withLock { links in
@@ -188,7 +189,12 @@ final class MemoryBlocks: RecentBlocks {
     }
 
     func remember(_ new: [BlockLink]) async throws { links.withLock { links in for link in new { links[link.ref.hash] = link } } }
-    func forget(below number: UInt64) async throws { links.withLock { $0 = $0.filter { $0.value.ref.number >= number } } }
+    func finalized() async throws -> UInt64? { highest.withLock { $0 } }
+
+    func finalize(through number: UInt64) async throws {
+        highest.withLock { $0 = max($0 ?? 0, number) }
+        links.withLock { $0 = $0.filter { $0.value.ref.number >= number } }
+    }
 }
 
 /// What an oracle told.

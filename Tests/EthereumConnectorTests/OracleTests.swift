@@ -263,9 +263,10 @@ import Testing
             let recent = MemoryBlocks()
             let egress = MemoryEgress()
             try await oracle([port], finalityDepth: 8, recent: recent).live(
-                from: nil, start: simulator.head - 12, until: simulator.head, into: egress)
+                from: nil, start: simulator.head - 30, until: simulator.head, into: egress)
             let position = try #require(egress.last)
-            try simulator.reorganise(depth: 12, length: 14)
+            // The simulator calls final what lies 16 blocks back; that is remembered, and counts more than the depth.
+            try simulator.reorganise(depth: 20, length: 22)
             let error = await #expect(throws: SluiceError.self) {
                 _ = try await oracle([port], finalityDepth: 8, recent: recent).settle(position)
             }

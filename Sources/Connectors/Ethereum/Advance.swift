@@ -44,6 +44,6 @@ struct Advance {
         self.finalized = nil
         try await egress.send(.finalized(finalized))
         // Nothing was remembered of blocks that were final when they were read.
-        if !open.isEmpty { try await recent.forget(below: finalized) }
+        if !open.isEmpty { try await recent.finalize(through: finalized) }
     }
 }

@@ -56,7 +56,8 @@ public struct GethBlockOracle: Oracle {
         try await check.run()
         guard let link = try await fetcher.header(number: position.number, hash: nil), link.ref != position else { return position }
         var follower = ChainFollower(
-            position: position, finalityDepth: network.finalityDepth, knownTail: try await recent.ancestors(of: position))
+            position: position, finalityDepth: network.finalityDepth, finalized: try await recent.finalized(),
+            knownTail: try await recent.ancestors(of: position))
         var settled = position
         try await act(on: follower.on(.block(link.ref, parentHash: link.parentHash)), follower: &follower) { settled = $0 }
         return settled
@@ -91,6 +92,7 @@ public struct GethBlockOracle: Oracle {
         var tip = try await tip()
         var follower = ChainFollower(
             position: position, start: position == nil ? start ?? tip.head.latest : start, finalityDepth: network.finalityDepth,
+            finalized: position == nil ? nil : try await recent.finalized(),
             knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
         while true {
             observe(.head(tip.head))
@@ -176,7 +178,7 @@ public struct GethBlockOracle: Oracle {
         for action in actions {
             if case .finalized(let number) = action {
                 try await egress.send(.finalized(number))
-                try await recent.forget(below: number)
+                try await recent.finalize(through: number)
             }
         }
         var target: Position?

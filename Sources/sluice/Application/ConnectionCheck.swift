@@ -69,6 +69,7 @@ struct ConnectionCheck {
     private struct NoBlocks: RecentBlocks {
         func ancestors(of position: Position) async throws -> [BlockRef] { [] }
         func remember(_ links: [BlockLink]) async throws {}
-        func forget(below number: UInt64) async throws {}
+        func finalized() async throws -> UInt64? { nil }
+        func finalize(through number: UInt64) async throws {}
     }
 }
