@@ -67,6 +67,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
         self.handle = handle
         self.scans = scans
         self.locked = lock
+        if let lock { Self.openDatabases.withLock { $0[lock] = WeakDatabase(database: self) } }
         do {
             // The function belongs to the database, so that one registration serves all of its connections.
             let session = try connect()
@@ -79,7 +80,6 @@ public final class DuckDBDatabase: @unchecked Sendable {
             guard duck_scans_register(scans, session.handle) == 0 else {
                 throw SluiceError(.duckdbOpen, .fatal, "\(doing): cannot register the scan function")
             }
-            if let lock { Self.openDatabases.withLock { $0[lock] = WeakDatabase(database: self) } }
         } catch {
             close()
             throw error
