@@ -35,7 +35,7 @@ extension Catalog {
         let plan = FetchPlan(needs: registers.flatMap(\.needs))
         var calls = [
             FetchSummary.Call(
-                method: "eth_getBlockByNumber", what: plan.transactions ? "header and whole transactions" : "header and hashes of transactions", perBlock: 1)
+                method: "eth_getBlockByNumber", what: "header and " + (plan.transactions ? "whole transactions" : "hashes of transactions"), perBlock: 1)
         ]
         if plan.receipts { calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1)) }
         if let topics = plan.logTopics {

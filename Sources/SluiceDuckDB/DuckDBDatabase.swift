@@ -67,6 +67,7 @@ public final class DuckDBDatabase: @unchecked Sendable {
         self.handle = handle
         self.scans = scans
         self.locked = lock
+        if let lock { Self.openDatabases.withLock { $0[lock] = WeakDatabase(database: self) } }
         do {
             // The function belongs to the database, so that one registration serves all of its connections.
             let session = try connect()
@@ -81,7 +82,6 @@ public final class DuckDBDatabase: @unchecked Sendable {
                 throw SluiceError(.duckdbOpen, .fatal, "\(doing): cannot register the scan function")
             }
             duck_forget_code()
-            if let lock { Self.openDatabases.withLock { $0[lock] = WeakDatabase(database: self) } }
         } catch {
             close()
             throw error

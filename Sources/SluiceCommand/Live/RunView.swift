@@ -65,7 +65,8 @@ public struct RunView: Sendable {
         let deepest = now.reorganisations > 0 ? ", deepest \(Amount.count(UInt64(now.deepestReorganisation), "block"))" : ""
         return [
             "\(Amount.rate(report.blocksPerSecond)) blocks/s", "\(Amount.rate(report.rowsPerSecond)) rows/s",
-            report.bytesPerSecond.map { "\(Amount.bytes($0))/s read" } ?? "- read", "\(Amount.count(UInt64(now.reorganisations), "reorganisation"))\(deepest)",
+            report.bytesPerSecond.map { "\(Amount.bytes($0))/s read" } ?? "- read",
+            "\(Amount.count(UInt64(now.reorganisations), "reorganisation"))\(deepest)",
         ]
     }
 
@@ -114,7 +115,10 @@ public struct RunView: Sendable {
     public static func line(_ report: PipelineReport) -> String {
         let now = report.snapshot
         var parts = ["\(report.name): \(report.state.rawValue)"]
-        if let bar = report.bar { parts.append("\(bar.percent)% (\(Amount.grouped(bar.done)) of \(Amount.count(bar.total, "block")), ETA \(Amount.time(bar.eta(rate: report.blocksPerSecond))))") }
+        if let bar = report.bar {
+            let eta = Amount.time(bar.eta(rate: report.blocksPerSecond))
+            parts.append("\(bar.percent)% (\(Amount.grouped(bar.done)) of \(Amount.count(bar.total, "block")), ETA \(eta))")
+        }
         parts.append("position \(now.emitted.map { Amount.grouped($0.number) } ?? "-") of \(now.head.map { Amount.grouped($0.latest) } ?? "-")")
         if report.range == nil, let lag = report.lag { parts.append("lag \(Amount.count(lag, "block")) (\(Amount.time(report.lagSeconds)))") }
         parts.append("\(Amount.rate(report.blocksPerSecond)) blocks/s")
