@@ -30,7 +30,15 @@ public final class Buffer: @unchecked Sendable {
 
     /// A copy of the bytes, with `padding` zero bytes readable behind them.
     public convenience init(copying bytes: some Collection<UInt8>, padding: Int = 0) {
-        self.init(count: bytes.count, padding: padding) { target in _ = target.initializeMemory(as: UInt8.self, from: bytes) }
+        self.init(count: bytes.count, padding: padding) { target in
+            let isCopied: Void? = bytes.withContiguousStorageIfAvailable { target.copyMemory(from: UnsafeRawBufferPointer($0)) }
+            if isCopied == nil { _ = target.initializeMemory(as: UInt8.self, from: bytes) }
+        }
+    }
+
+    /// The same for raw memory.
+    public convenience init(copying bytes: UnsafeRawBufferPointer) {
+        self.init(count: bytes.count) { $0.copyMemory(from: bytes) }
     }
 
     deinit { free(base) }

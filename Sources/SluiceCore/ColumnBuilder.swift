@@ -32,6 +32,13 @@ public struct ColumnBuilder {
         advance(valid: true)
     }
 
+    /// The same for raw memory, which is what the bytes of another column are.
+    public mutating func append(bytes: UnsafeRawBufferPointer) {
+        values.append(contentsOf: bytes)
+        if let width = type.width { precondition(values.count == (count + 1) * width, "a value of another width than the column's") }
+        advance(valid: true)
+    }
+
     /// Appends text.
     public mutating func append(_ text: String) { append(bytes: text.utf8) }
 

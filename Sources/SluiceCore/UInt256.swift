@@ -25,6 +25,14 @@ public struct UInt256: Hashable, Sendable, Comparable, CustomStringConvertible, 
         }
     }
 
+    /// From a word of 32 bytes, most significant first.
+    public init(word bytes: UnsafeRawBufferPointer) {
+        precondition(bytes.count == 32, "a word has 32 bytes")
+        self.init(
+            high: UInt128(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt128.self)),
+            low: UInt128(bigEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt128.self)))
+    }
+
     /// From decimal digits; nil for anything else, or when it does not fit.
     public init?(decimal text: some StringProtocol) {
         guard !text.isEmpty else { return nil }

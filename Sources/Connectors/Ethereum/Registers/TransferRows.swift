@@ -80,8 +80,8 @@ struct TransferRows {
 
     private mutating func append(_ row: Int, parties: ClosedRange<Int>, words: [UnsafeRawBufferPointer]) {
         source.append(row)
-        for (index, place) in parties.enumerated() { addresses[index].append(bytes: topics[place].bytes(row).suffix(20)) }
-        for (index, word) in words.enumerated() { amounts[index].append(UInt256(bigEndian: word) ?? .zero) }
+        for (index, place) in parties.enumerated() { addresses[index].append(bytes: UnsafeRawBufferPointer(rebasing: topics[place].bytes(row)[12...])) }
+        for (index, word) in words.enumerated() { amounts[index].append(UInt256(word: word)) }
     }
 
     private func slice(_ bytes: UnsafeRawBufferPointer, word: Int) -> UnsafeRawBufferPointer {
