@@ -1,4 +1,5 @@
 import CDuckDB
+import SluiceCore
 import Synchronization
 
 /// A column of a query's result.
@@ -26,7 +27,6 @@ public actor DuckDBConnection {
     deinit {
         // Before the session goes: a cancellation that comes late must find nothing to interrupt.
         interrupter.close()
-        worker.stop()
     }
 
     /// Runs `body` on the connection's thread.

@@ -20,7 +20,7 @@ public actor StateStore {
 
     /// Path of the file.
     public nonisolated let path: String
-    private nonisolated let thread: StoreThread
+    private nonisolated let thread: WorkerThread
     private let clock: WallClock
     private let readOnly: Bool
     private var database: SQLiteDatabase?
@@ -47,7 +47,7 @@ public actor StateStore {
         self.path = path
         self.clock = clock
         self.readOnly = readOnly
-        thread = StoreThread()
+        thread = WorkerThread(name: "state-store")
     }
 
     private func start() throws {

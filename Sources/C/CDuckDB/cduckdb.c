@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,8 +64,6 @@ int duck_load(const char *candidates, char *report, size_t room) {
     }
     return 1;
 }
-
-void duck_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 static int forget_segments(struct dl_phdr_info *info, size_t size, void *context) {
     (void)size;

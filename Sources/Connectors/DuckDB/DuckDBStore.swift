@@ -42,8 +42,6 @@ actor DuckDBStore {
 
     init(_ options: DuckDBSinkOptions) { self.options = options }
 
-    deinit { worker.stop() }
-
     // MARK: streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {

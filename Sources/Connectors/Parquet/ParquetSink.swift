@@ -45,8 +45,6 @@ public final class ParquetSink: Sink {
 
         init(_ options: ParquetSinkOptions) { self.options = options }
 
-        deinit { worker.stop() }
-
         func claim(_ stream: StreamID) throws -> DuckDBDatabase {
             if let other = writers[stream.chainID], other.id != stream {
                 throw SluiceError(

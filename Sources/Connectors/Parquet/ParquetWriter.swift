@@ -54,7 +54,6 @@ actor ParquetWriter {
 
     deinit {
         open?.jobs.values.forEach { $0.stream.abort() }
-        worker.stop()
     }
 
     // MARK: the stream

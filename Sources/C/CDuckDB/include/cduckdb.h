@@ -166,9 +166,6 @@ void duck_scans_destroy(duck_scans *scans);
 // Decimal digits of 32 bytes, least significant first; writes up to 78 characters and returns how many.
 size_t duck_u256_decimal(const uint8_t *value, char *out);
 
-// Names the calling thread, for `top` and debuggers: up to 15 bytes.
-void duck_name_thread(const char *name);
-
 // Gives the pages of the library's code back; those that are needed come again from the page cache. Loading and starting DuckDB
 // touches some 20 MB of code that is then never run again.
 void duck_forget_code(void);
