@@ -88,7 +88,10 @@ let package = Package(
             path: "Sources/sluice", swiftSettings: house),
         .executableTarget(
             name: "sluice-bench",
-            dependencies: ["SluiceCore", "SluiceFormats", "SluiceChain", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector", "SluiceDuckDB", "SluiceNet", "SluiceConfig"],
+            dependencies: [
+                "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector", "SluiceDuckDB",
+                "CMalloc",
+            ],
             path: "Benchmarks", swiftSettings: house),
 
         tests("SluiceCore", ["SluiceCore"]),

@@ -1,37 +1,82 @@
-import DuckDBConnector
 import Glibc
-import ParquetConnector
 
-/// `sluice-bench duckdb|parquet <folder> [blocks] [key=value...]`: measures a sink into an empty folder.
-@main struct Bench {
-    static func main() async throws {
-        let arguments = CommandLine.arguments.dropFirst()
-        let plain = arguments.filter { !$0.contains("=") }
-        var settings: [String: Int] = [:]
-        for argument in arguments where argument.contains("=") {
-            let parts = argument.split(separator: "=")
-            if parts.count == 2 { settings[String(parts[0])] = Int(parts[1]) }
+/// What all measurements share: where things are, what is measured with, and how often.
+struct Bench {
+    let folder: String
+    let sluice: String
+    let workload: Workload
+    /// Set by the command line; nil: each suite's own number.
+    var blocks: Int?
+    var runs = 3
+    /// Bytes, transactions and logs of each different block.
+    private(set) var contents: [(bytes: Int, transactions: Int, logs: Int)] = []
+
+    init(_ options: BenchOptions, folder: String) throws {
+        self.folder = folder
+        sluice = try options.sluice ?? Self.sibling("sluice")
+        workload = try Workload(options.data, folder: folder)
+        blocks = options.blocks
+        runs = options.runs
+        if !workload.isRecorded { _ = try helper(["generate", workload.path]) }
+        contents = try helper(["measure", "facts", "1"]).output.map { line in
+            let words = Dictionary(Self.words(line), uniquingKeysWith: { $1 })
+            return (Int(words["bytes"] ?? 0), Int(words["transactions"] ?? 0), Int(words["logs"] ?? 0))
         }
-        guard plain.count >= 2 else {
-            print("usage: sluice-bench duckdb|parquet <folder> [blocks] [key=value...]")
-            exit(64)
+        guard contents.count == workload.count else { throw BenchError("\(workload.path) does not hold the blocks that are measured with") }
+    }
+
+    /// Bytes of JSON of the first so many blocks.
+    func bytes(_ blocks: Int) -> Int { (0..<blocks).reduce(0) { $0 + contents[$1 % contents.count].bytes } }
+
+    /// Rows of the first so many blocks: blocks, transactions, logs.
+    func rows(_ blocks: Int) -> [Int] {
+        (0..<blocks).reduce(into: [blocks, 0, 0]) { sum, place in
+            sum[1] += contents[place % contents.count].transactions
+            sum[2] += contents[place % contents.count].logs
         }
-        let folder = plain[plain.startIndex + 1]
-        let blocks = plain.count > 2 ? UInt64(plain[plain.startIndex + 2]) ?? 1_000 : 1_000
-        if plain.first == "parquet" {
-            var options = ParquetSinkOptions(directory: folder)
-            options.compressionLevel = settings["level"] ?? options.compressionLevel
-            options.rowGroupRows = settings["rows"] ?? options.rowGroupRows
-            options.memoryLimitBytes = settings["memory"] ?? options.memoryLimitBytes
-            try await SinkBench.run("parquet", ParquetSink(options, segments: SinkBench.Segments()), blocks: blocks)
-        } else {
-            var options = DuckDBSinkOptions(path: "\(folder)/bench.duckdb")
-            options.commitRows = settings["commit"] ?? options.commitRows
-            options.stageBytes = settings["stage"] ?? options.stageBytes
-            options.rowGroupSize = settings["rows"] ?? options.rowGroupSize
-            options.memoryLimitBytes = settings["memory"] ?? options.memoryLimitBytes
-            if settings["small"] == 1 { options.compression = .small }
-            try await SinkBench.run("duckdb", DuckDBSink(options), blocks: blocks)
+    }
+
+    /// What the blocks are, in one line.
+    var description: String {
+        let all = 1_000 * contents.count
+        func average(_ sum: Int) -> String { Text.fixed(Double(sum) / Double(all), 1) }
+        return "\(workload.isRecorded ? "recorded main network blocks" : "GENERATED blocks (no recording was found: see --data)"), "
+            + "on average \(average(rows(all)[1])) transactions, \(average(rows(all)[2])) logs, "
+            + "\(average(bytes(all) / 1_000)) KB of JSON"
+    }
+
+    /// Runs this program again for what needs memory or must be measured alone.
+    func helper(_ arguments: [String]) throws -> (output: [String], usage: Usage) {
+        let output = "\(folder)/helper.out"
+        let errors = "\(folder)/helper.log"
+        unlink(errors)
+        let file = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw BenchError("writing \(output): \(String(cString: strerror(errno)))") }
+        defer { close(file) }
+        let child = try Child(
+            [try Self.own()] + arguments + ["--data", workload.path, "--temp", folder] + (workload.isRecorded ? [] : ["--generated"]),
+            output: file, errors: errors)
+        let usage = try child.wait(errors: errors)
+        return ((Text.file(output) ?? "").split(separator: "\n").map(String.init), usage)
+    }
+
+    /// `key=value` words with numbers.
+    static func words(_ line: String) -> [(String, Double)] {
+        line.split(separator: " ").compactMap { word in
+            let parts = word.split(separator: "=")
+            return parts.count == 2 ? Double(parts[1]).map { (String(parts[0]), $0) } : nil
         }
+    }
+
+    private static func own() throws -> String {
+        guard let path = realpath("/proc/self/exe", nil) else { throw BenchError("cannot find this program") }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    private static func sibling(_ name: String) throws -> String {
+        let path = try own().split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
+        guard access(path, X_OK) == 0 else { throw BenchError("\(path) is not there: swift build -c release --product sluice, or --sluice") }
+        return path
     }
 }

@@ -1,0 +1,145 @@
+import DuckDBConnector
+import EthereumConnector
+import Glibc
+import ParquetConnector
+import SluiceCore
+import SluiceDuckDB
+import SluiceFormats
+import Synchronization
+
+/// One step of the path, alone, in a process of its own: `sluice-bench measure STEP`. Prints what it cost as `key=value` words.
+struct Measure {
+    let workload: Workload
+    let blocks: Int
+    let folder: String
+
+    /// Throws when the step is unknown or fails.
+    func run(_ step: String) async throws {
+        switch step {
+        case "facts": try facts()
+        case "parse": try parse()
+        case "columns": try columns(verify: false)
+        case "verified": try columns(verify: true)
+        case "duckdb": try await sink(DuckDBSink(DuckDBSinkOptions(path: "\(folder)/sink.duckdb")))
+        case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
+        default: throw BenchError("no step \(step)")
+        }
+    }
+
+    /// The walk over a reply, with nothing kept: every key of every object is looked at, no value is read.
+    private static let walk: [JSONCall] = {
+        let leaf = JSONPlan(name: "leaf", keys: [JSONKey("hash", .skip), JSONKey("data", .skip)])
+        let block = JSONPlan(name: "block", keys: [JSONKey("transactions", .rows(child: 1, count: nil))])
+        let receipt = JSONPlan(name: "receipt", keys: [JSONKey("logs", .rows(child: 1, count: nil))])
+        return [JSONCall([block, leaf], shape: .object), JSONCall([receipt, leaf], shape: .array)]
+    }()
+
+    private var decoderPlan: FetchPlan {
+        FetchPlan(needs: ["blocks", "transactions", "logs"].map { Need($0) })
+    }
+
+    private func decoded(_ replies: [Buffer], verify: Bool = true) throws -> [DecodedBlock] {
+        let decoder = BlockDecoder(chainID: 1, plan: decoderPlan, verifiesHeaderHash: verify)
+        return try replies.enumerated().map { try decoder.decodeBlock($1, number: Workload.start + UInt64($0)) }
+    }
+
+    /// What the blocks hold, one by one.
+    private func facts() throws {
+        let replies = try workload.replies(padding: JSONReader.padding)
+        for (reply, block) in zip(replies, try decoded(replies)) {
+            Text.say("bytes=\(reply.count) transactions=\(block.tables[1].rowCount) logs=\(block.tables[2].rowCount)")
+        }
+    }
+
+    private func parse() throws {
+        let replies = try workload.replies(padding: JSONReader.padding)
+        let reader = JSONReader()
+        try timed {
+            for place in 0..<blocks { _ = try reader.read(replies[place % replies.count], firstID: 1, calls: Self.walk) }
+        }
+    }
+
+    private func columns(verify: Bool) throws {
+        let replies = try workload.replies(padding: JSONReader.padding)
+        let decoder = BlockDecoder(chainID: 1, plan: decoderPlan, verifiesHeaderHash: verify)
+        try timed {
+            for index in 0..<blocks {
+                let place = index % replies.count
+                _ = try decoder.decodeBlock(replies[place], number: Workload.start + UInt64(place))
+            }
+        }
+    }
+
+    /// The same decoded blocks, again and again, under new numbers.
+    private func sink(_ sink: any Sink) async throws {
+        var source: BatchSource? = BatchSource(try decoded(try workload.replies(padding: JSONReader.padding)))
+        let schemas = source?.schemas ?? []
+        let start = Usage.own().cpu
+        let clock = ContinuousClock.now
+        let stream = try await sink.open(StreamID(pipeline: "bench", chainID: 1), tables: schemas)
+        while let batch = source?.next(), batch.span.first < Workload.start + UInt64(blocks) { _ = try await stream.write(batch) }
+        source = nil
+        _ = try await stream.finish()
+        await sink.close()
+        Text.say("cpu=\(Usage.own().cpu - start) wall=\((ContinuousClock.now - clock).seconds)")
+    }
+
+    private func timed(_ body: () throws -> Void) throws {
+        let start = Usage.own().cpu
+        let clock = ContinuousClock.now
+        try body()
+        Text.say("cpu=\(Usage.own().cpu - start) wall=\((ContinuousClock.now - clock).seconds)")
+    }
+}
+
+/// Segments that are kept as long as the process.
+private final class MemorySegments: SegmentStore {
+    private let all = Mutex<[StreamID: [Segment]]>([:])
+    func load(_ stream: StreamID) -> [Segment] { all.withLock { $0[stream] ?? [] } }
+    func save(_ segments: [Segment], of stream: StreamID) { all.withLock { $0[stream] = segments } }
+}
+
+/// Batches without end out of some blocks. Their rows are shared; only the block numbers are made anew.
+private struct BatchSource {
+    let schemas: [Schema]
+    private let tables: [Table]
+    /// For each table the place of its block in the batch, row by row.
+    private let places: [[UInt64]]
+    private let blocks: [DecodedBlock]
+    private var first = Workload.start
+    private var parent = Hash32.zero
+
+    init(_ blocks: [DecodedBlock]) {
+        self.blocks = blocks
+        let count = blocks[0].tables.count
+        tables = (0..<count).map { index in Table.concatenated(blocks.map { $0.tables[index] }) }
+        schemas = tables.map(\.schema)
+        places = (0..<count).map { index in
+            blocks.enumerated().flatMap { [UInt64](repeating: UInt64($0), count: $1.tables[index].rowCount) }
+        }
+    }
+
+    mutating func next() -> Batch {
+        let stamps = blocks.indices.map { place in
+            let number = first + UInt64(place)
+            let bytes = (0..<32).map { $0 < 8 ? UInt8(truncatingIfNeeded: number >> UInt64($0 * 8)) : 7 }
+            return BlockStamp(hash: Hash32(bytes) ?? .zero, timestamp: 1_700_000_000 + (number - Workload.start) * 12)
+        }
+        let span = Span(first: first, parentHash: parent, blocks: stamps)
+        let renumbered = zip(tables, places).map { table, places in
+            let field = table.schema.blockNumberField
+            let columns = zip(table.schema.fields, table.columns).map { $0.name == field ? numbers(places) : $1 }
+            return Table(schema: table.schema, columns: columns, rowCount: table.rowCount)
+        }
+        parent = span.last.hash
+        first += UInt64(blocks.count)
+        return Batch(chainID: 1, span: span, tables: renumbered)
+    }
+
+    private func numbers(_ places: [UInt64]) -> Column {
+        let values = Buffer(count: places.count * 8) { target in
+            for (row, place) in places.enumerated() { target.storeBytes(of: first + place, toByteOffset: row * 8, as: UInt64.self) }
+        }
+        return Column(type: .int64, count: places.count, nullCount: 0, values: values, offsets: nil, validity: nil)
+    }
+}

@@ -1,0 +1,107 @@
+import Glibc
+import SluiceCore
+
+/// The whole path: the real binary reads blocks from a simulator in another process into a fresh store.
+struct Trial {
+    enum Store: String { case duckdb, parquet }
+
+    let bench: Bench
+    var store = Store.duckdb
+    var registers = ["blocks", "transactions", "logs"]
+    var blocks: Int
+    /// Further arguments of the simulator: faults, limits, latency.
+    var upstream: [String] = []
+    /// Further lines of the endpoint and of the network.
+    var endpoint: [String] = []
+    var network: [String] = []
+
+    /// What the runs cost, and the rows that each of them left, table by table. Throws when a run fails, or when two runs differ.
+    func run(_ times: Int) throws -> (runs: [Usage], rows: [Int]) {
+        let folder = "\(bench.folder)/trial"
+        Cleanup.remove(folder)
+        guard mkdir(folder, 0o755) == 0 else { throw BenchError("making \(folder): \(String(cString: strerror(errno)))") }
+        defer { Cleanup.remove(folder) }
+        let server = try ReplayServer(bench, blocks: blocks, arguments: upstream)
+        defer { server.stop() }
+        var runs: [Usage] = []
+        var rows: [Int]?
+        for _ in 0..<times {
+            let (usage, found) = try once(folder, port: server.port)
+            guard rows == nil || rows == found else { throw BenchError("two runs left different rows: \(rows ?? []) and \(found)") }
+            rows = found
+            runs.append(usage)
+        }
+        return (runs, rows ?? [])
+    }
+
+    private func once(_ folder: String, port: Int) throws -> (Usage, [Int]) {
+        let home = "\(folder)/run"
+        Cleanup.remove(home)
+        guard mkdir(home, 0o755) == 0 else { throw BenchError("making \(home): \(String(cString: strerror(errno)))") }
+        let target = store == .duckdb ? "\(home)/out.duckdb" : "\(home)/lake"
+        let text = """
+            state: "\(home)/state"
+            networks:
+              ethereum:
+                endpoints:
+                  - url: http://127.0.0.1:\(port)
+            \(endpoint.map { "        \($0)\n" }.joined())\(network.map { "    \($0)\n" }.joined())
+            sinks:
+              out: { type: \(store.rawValue), path: "\(target)" }
+            pipelines:
+              bench: { network: ethereum, registers: [\(registers.joined(separator: ", "))], start: \(Workload.start), sinks: [out] }
+            """
+        try Text.write(text, to: "\(home)/sluice.yaml")
+        let last = Workload.start + UInt64(blocks) - 1
+        let log = "\(home)/log"
+        let child = try Child(
+            [bench.sluice, "backfill", "-c", "\(home)/sluice.yaml", "--from", "\(Workload.start)", "--to", "\(last)", "--quiet"], errors: log)
+        let usage = try child.wait(errors: log)
+        let rows = try bench.helper(["count", store.rawValue, target] + registers).output.compactMap { Int($0) }
+        guard rows.count == registers.count else { throw BenchError("cannot count the rows in \(target)") }
+        return (usage, rows)
+    }
+}
+
+/// `sluice simulate` in a process of its own.
+final class ReplayServer {
+    private let child: Child
+    private let errors: String
+    let port: Int
+
+    /// Starts it and waits until it listens.
+    init(_ bench: Bench, blocks: Int, arguments: [String]) throws {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw BenchError("making a pipe: \(String(cString: strerror(errno)))") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        errors = "\(bench.folder)/simulator.log"
+        unlink(errors)
+        defer { close(ends[0]) }
+        do {
+            defer { close(ends[1]) }
+            child = try Child(
+                [bench.sluice, "simulate"] + bench.workload.arguments(blocks: blocks) + arguments, output: ends[1], errors: errors)
+        }
+        let line = Self.line(ends[0])
+        let digits = line.split(separator: ":").dropFirst(2).first?.prefix { $0.isNumber }
+        guard let port = digits.flatMap({ Int($0) }) else {
+            kill(child.pid, SIGTERM)
+            _ = try child.wait(errors: errors, ends: SIGTERM)
+            throw BenchError("the simulator does not say its port: \(line)\n\(Text.tail(of: errors))")
+        }
+        self.port = port
+    }
+
+    /// Ends it and waits for that.
+    func stop() {
+        kill(child.pid, SIGTERM)
+        _ = try? child.wait(limit: .seconds(10), errors: errors, ends: SIGTERM)
+    }
+
+    private static func line(_ file: Int32) -> String {
+        var text: [UInt8] = []
+        var byte: UInt8 = 0
+        while read(file, &byte, 1) == 1, byte != 0x0A { text.append(byte) }
+        return String(decoding: text, as: UTF8.self)
+    }
+}
