@@ -15,6 +15,7 @@ import Glibc
             default: try bench(options)
             }
         } catch {
+            Cleanup.waitIfInterrupted()
             Cleanup.run()
             Text.say("sluice-bench: \(error)", to: STDERR_FILENO)
             exit(1)
