@@ -76,7 +76,9 @@ struct Bench {
 
     private static func sibling(_ name: String) throws -> String {
         let path = try own().split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
-        guard access(path, X_OK) == 0 else { throw BenchError("\(path) is not there: swift build -c release --product sluice, or --sluice") }
+        guard access(path, X_OK) == 0 else {
+            throw BenchError("\(path) is not there: build the product sluice for release, or name one by --sluice")
+        }
         return path
     }
 }

@@ -6,6 +6,7 @@ enum Cleanup {
     private struct State {
         var children: Set<pid_t> = []
         var folder: String?
+        var isInterrupted = false
     }
 
     private static let state = Mutex(State())
@@ -16,16 +17,25 @@ enum Cleanup {
 
     /// Kills the children and removes the folder.
     static func run() {
-        let (children, folder) = state.withLock { state in
-            defer { state = State() }
-            return (state.children, state.folder)
+        let ended = state.withLock { state in
+            let before = state
+            state.children = []
+            state.folder = nil
+            return before
         }
-        for child in children {
+        for child in ended.children {
             kill(child, SIGKILL)
             waitpid(child, nil, 0)
         }
-        if let folder { remove(folder) }
+        if let folder = ended.folder { remove(folder) }
     }
+
+    /// Waits for the end when a signal asked for it: what fails meanwhile fails because the children are gone.
+    static func waitIfInterrupted() {
+        while state.withLock({ $0.isInterrupted }) { usleep(100_000) }
+    }
+
+    private static func interrupt() { state.withLock { $0.isInterrupted = true } }
 
     /// Removes a file, or a folder and all that is in it; links are removed, not followed.
     static func remove(_ path: String) {
@@ -58,6 +68,7 @@ enum Cleanup {
                 sigaddset(&signals, SIGTERM)
                 var signal: Int32 = 0
                 sigwait(&signals, &signal)
+                Cleanup.interrupt()
                 Cleanup.run()
                 _exit(128 + signal)
             }, nil)

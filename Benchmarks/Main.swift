@@ -15,6 +15,7 @@ import Glibc
             default: try bench(options)
             }
         } catch {
+            Cleanup.waitIfInterrupted()
             Cleanup.run()
             Text.say("sluice-bench: \(error)", to: STDERR_FILENO)
             exit(1)
@@ -26,7 +27,8 @@ import Glibc
     private static func measure(_ options: BenchOptions) async throws {
         let words = options.words
         guard words.count >= 3, let blocks = Int(words[2]), let data = options.data else { throw BenchError(BenchOptions.usage) }
-        let measure = Measure(workload: Workload(data, isGenerated: options.isGenerated), blocks: blocks, folder: words.count > 3 ? words[3] : "")
+        let measure = Measure(
+            workload: Workload(data, isGenerated: options.isGenerated), blocks: blocks, folder: words.count > 3 ? words[3] : "")
         try await measure.run(words[1])
     }
 
@@ -45,7 +47,10 @@ import Glibc
         Cleanup.owns(folder)
         let bench = try Bench(options, folder: folder)
         var report = Report()
-        report.heading = [bench.description, "\(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors; CPU is user and system time; median of the runs, RSS the most of all"]
+        report.heading = [
+            bench.description,
+            "\(sysconf(Int32(_SC_NPROCESSORS_ONLN))) processors; CPU is user and system time; median of the runs, RSS the most of all",
+        ]
         Text.say(report.opening)
         let suites = Suites(bench: bench, quick: options.quick) { Text.say(report.add($0)) }
         for name in names { try suites.run(name) }

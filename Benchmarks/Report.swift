@@ -107,6 +107,7 @@ struct Report {
             if !figure.note.isEmpty { fields.append(("note", Text.json(figure.note))) }
             return "  {" + fields.map { "\(Text.json($0)): \($1)" }.joined(separator: ", ") + "}"
         }
-        return "{\"heading\": [\(heading.map(Text.json).joined(separator: ", "))],\n \"figures\": [\n\(items.joined(separator: ",\n"))\n]}\n"
+        let head = heading.map(Text.json).joined(separator: ", ")
+        return "{\"heading\": [\(head)],\n \"figures\": [\n\(items.joined(separator: ",\n"))\n]}\n"
     }
 }

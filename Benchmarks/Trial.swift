@@ -55,7 +55,8 @@ struct Trial {
         let last = Workload.start + UInt64(blocks) - 1
         let log = "\(home)/log"
         let child = try Child(
-            [bench.sluice, "backfill", "-c", "\(home)/sluice.yaml", "--from", "\(Workload.start)", "--to", "\(last)", "--quiet"], errors: log)
+            [bench.sluice, "backfill", "-c", "\(home)/sluice.yaml", "--from", "\(Workload.start)", "--to", "\(last)", "--quiet"],
+            errors: log)
         let usage = try child.wait(errors: log)
         let rows = try bench.helper(["count", store.rawValue, target] + registers).output.compactMap { Int($0) }
         guard rows.count == registers.count else { throw BenchError("cannot count the rows in \(target)") }

@@ -66,8 +66,8 @@ struct Workload: Sendable {
             guard let block = try simulator.canonical(Self.start + UInt64(place)), let receipts = block.receipts else {
                 throw BenchError("\(path) lacks a block, or its receipts")
             }
-            let text = Array(#"[{"jsonrpc":"2.0","id":1,"result":"#.utf8) + block.block + Array(#"},{"jsonrpc":"2.0","id":2,"result":"#.utf8)
-            return Buffer(copying: text + receipts + Array("}]".utf8), padding: padding)
+            let (first, second) = (#"[{"jsonrpc":"2.0","id":1,"result":"#, #"},{"jsonrpc":"2.0","id":2,"result":"#)
+            return Buffer(copying: Array(first.utf8) + block.block + Array(second.utf8) + receipts + Array("}]".utf8), padding: padding)
         }
     }
 
