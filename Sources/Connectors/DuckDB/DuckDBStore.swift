@@ -37,6 +37,9 @@ actor DuckDBStore {
     private var inTransaction = false
     private var openRows = 0
     private var openBytes = 0
+    private var bytesSinceOpened = 0
+    /// Bytes of columns that are written before the file is opened afresh.
+    private static let reopenBytes = 1 << 30
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -146,8 +149,16 @@ actor DuckDBStore {
             try settle(targets, after: error)
         }
         inTransaction = false
+        bytesSinceOpened += openBytes
         openRows = 0
         openBytes = 0
+        if bytesSinceOpened >= Self.reopenBytes {
+            // DuckDB remembers every segment that it wrote, some kilobytes a megabyte; an open file forgets them, and reads what it
+            // needs again. Should it not open, the next step says so.
+            bytesSinceOpened = 0
+            session = nil
+            _ = try? opened()
+        }
         for (id, coverage) in targets {
             streams[id]?.durable = coverage
             streams[id]?.staged = nil
@@ -229,7 +240,10 @@ actor DuckDBStore {
         if let session { return session }
         let folder = Folder.parent(of: options.path)
         try Folder.create(folder)
-        let database = try DuckDBDatabase(path: options.path, settings: options.settings, rowGroupSize: options.rowGroupSize)
+        // Somebody who reads may hold the file still: then the same database serves both.
+        let database =
+            try DuckDBDatabase.opened(options.path)
+            ?? DuckDBDatabase(path: options.path, settings: options.settings, rowGroupSize: options.rowGroupSize)
         try Folder.sync(folder)
         let session = try database.connect()
         if options.compression == .fast {

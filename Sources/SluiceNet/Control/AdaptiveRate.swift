@@ -17,6 +17,8 @@ public struct AdaptiveRate: Sendable {
     /// When sending begins again after the pause that came with the last refusal.
     private var resumedAt: Double
     private var grownAt: Double
+    /// When the upstream refused lately, as long as no limit is known.
+    private var loneRefusals: [Double] = []
     // What got through, in slots of 100 ms, for a first guess.
     private var slots = [Double](repeating: 0, count: 10)
     private var slot = 0
@@ -71,8 +73,9 @@ public struct AdaptiveRate: Sendable {
             // Once a second is next to nothing; an upstream that wants less says so with Retry-After.
             self.rate = max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active))
         } else {
-            // The first refusal: what got through in the last second is the best guess there is.
             advance(at)
+            if isLone(at) { return false }
+            // What got through in the last second is the best guess there is.
             let seen = slots.reduce(0, +) / max(0.1, min(1, at - startedAt))
             // Ten a second when nothing did: what is refused outright is cut quickly anyway.
             let guess = min(max(10, seen), configured ?? .infinity)
@@ -86,6 +89,13 @@ public struct AdaptiveRate: Sendable {
         resumedAt = max(at, resumesAt.sinceStart.seconds)
         grownAt = resumedAt
         return true
+    }
+
+    /// One refusal among many answers is a mishap, or somebody else's share of the limit: a limit refuses again and again.
+    private mutating func isLone(_ at: Double) -> Bool {
+        loneRefusals = loneRefusals.filter { at - $0 < 1 } + [at]
+        let answered = slots.reduce(0, +)
+        return loneRefusals.count < 3 || Double(loneRefusals.count) < answered / 20
     }
 
     private static func factor(_ active: Double) -> Double {

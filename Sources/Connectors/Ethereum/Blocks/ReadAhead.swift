@@ -22,7 +22,7 @@ struct ReadAhead: Sendable {
     ///   - latency: how long the upstream took to answer before; the first window is meant for a few hundred blocks a second.
     init(least: Int = 4, latency: Duration?) {
         self.least = least
-        window = max(2 * least, min(64, Int((latency ?? .milliseconds(50)).seconds * 500)))
+        window = max(2 * least, min(64, Int((latency ?? .milliseconds(50)).seconds * 1000)))
     }
 
     /// Notes how long a fetch took, from the wish to the checked blocks.
