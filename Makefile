@@ -20,8 +20,9 @@ test-long: ## The same with the slow suites: crash loops, soak runs
 	@scripts/setup --test
 	@SLUICE_TEST_LONG=1 scripts/test
 
-check: ## Formatting, warnings and tests, as before a commit
+check: ## Formatting, warnings, generated pages and tests, as before a commit
 	swift format lint --strict -r Package.swift Sources Tests Benchmarks
+	@scripts/check-docs
 	$(MAKE) test
 
 bench: setup ## Measure every figure that the project claims (BENCH="path --runs 1" for less)

@@ -71,10 +71,12 @@ let package = Package(
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
 
-        module("SluiceCatalog", [
-            "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
-            "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-        ]),
+        module(
+            "SluiceCatalog",
+            [
+                "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
+                "EthereumConnector", "DuckDBConnector", "ParquetConnector",
+            ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
         // The command line's pure half (arguments, text, live view, frames), apart from the executable so that it is tested without one.
@@ -82,14 +84,16 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "SluiceCommand", "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog", "SluiceSimulator",
+                "SluiceCommand", "SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceFlow", "SluiceStore", "SluiceCatalog",
+                "SluiceSimulator",
                 "SluiceDuckDB", "SluiceNet", "CMalloc",
             ],
             path: "Sources/sluice", swiftSettings: house),
         .executableTarget(
             name: "sluice-bench",
             dependencies: [
-                "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector", "SluiceDuckDB",
+                "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
+                "SluiceDuckDB",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -103,7 +107,9 @@ let package = Package(
         tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
-        tests("EthereumConnector", ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
+        tests(
+            "EthereumConnector",
+            ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),

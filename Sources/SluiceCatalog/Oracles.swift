@@ -7,7 +7,8 @@ public import SluiceTelemetry
 extension Catalog {
     /// The oracle that serves some registers of a network. It connects to nothing yet.
     public static func oracle(
-        _ network: NetworkSettings, registers: [Register], http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom,
+        _ network: NetworkSettings, registers: [Register], http: HTTPClient, recent: any RecentBlocks, time: TimeSource,
+        random: SeededRandom,
         log: Log, observe: @escaping @Sendable (OracleEvent) -> Void
     ) -> any Oracle {
         GethBlockOracle(
@@ -35,9 +36,12 @@ extension Catalog {
         let plan = FetchPlan(needs: registers.flatMap(\.needs))
         var calls = [
             FetchSummary.Call(
-                method: "eth_getBlockByNumber", what: "header and " + (plan.transactions ? "whole transactions" : "hashes of transactions"), perBlock: 1)
+                method: "eth_getBlockByNumber", what: "header and " + (plan.transactions ? "whole transactions" : "hashes of transactions"),
+                perBlock: 1)
         ]
-        if plan.receipts { calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1)) }
+        if plan.receipts {
+            calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1))
+        }
         if let topics = plan.logTopics {
             let what = topics.isEmpty ? "all logs" : "logs of \(topics.count) event\(topics.count == 1 ? "" : "s")"
             calls.append(FetchSummary.Call(method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1))

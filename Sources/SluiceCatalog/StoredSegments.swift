@@ -8,5 +8,7 @@ struct StoredSegments: SegmentStore {
 
     func load(_ stream: StreamID) throws -> [Segment] { try store.blocking { try $0.segments(of: stream, sink: sink) } }
 
-    func save(_ segments: [Segment], of stream: StreamID) throws { try store.blocking { try $0.setSegments(segments, of: stream, sink: sink) } }
+    func save(_ segments: [Segment], of stream: StreamID) throws {
+        try store.blocking { try $0.setSegments(segments, of: stream, sink: sink) }
+    }
 }

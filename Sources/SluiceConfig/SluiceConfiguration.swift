@@ -44,7 +44,8 @@ public struct NetworkSettings: Sendable {
     public func only(_ endpoint: EndpointSettings) -> NetworkSettings {
         NetworkSettings(
             name: name, chainID: chainID, blockTime: blockTime, finalityDepth: finalityDepth, pollInterval: pollInterval,
-            requestTimeout: requestTimeout, connectTimeout: connectTimeout, maxResponse: maxResponse, memoryBudget: memoryBudget, verify: verify,
+            requestTimeout: requestTimeout, connectTimeout: connectTimeout, maxResponse: maxResponse, memoryBudget: memoryBudget,
+            verify: verify,
             retryAttempts: 1, retryBudget: requestTimeout, endpoints: [endpoint])
     }
 }

@@ -91,7 +91,8 @@ extension Column {
             let out = target.bindMemory(to: Int32.self)
             for index in 0...range.count { out[index] = ends[range.lowerBound + index] - base }
         }
-        return Column(type: type, count: range.count, nullCount: nulls, values: Buffer(copying: bytes), offsets: shifted, validity: validity)
+        return Column(
+            type: type, count: range.count, nullCount: nulls, values: Buffer(copying: bytes), offsets: shifted, validity: validity)
     }
 
     /// The given rows, in the given order.

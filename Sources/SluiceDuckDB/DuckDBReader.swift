@@ -75,7 +75,8 @@ public final class DuckDBReader: @unchecked Sendable {
         let list = Self.exact(columns).joined(separator: ", ")
         let options = partitions.isEmpty ? "" : ", PARTITION_BY (\(partitions.map(DuckDBSession.quoted).joined(separator: ", ")))"
         let cursor = try Cursor(
-            session, sql: "COPY (SELECT \(list) FROM (\n\(body)\n)) TO \(DuckDBSession.literal(path)) (FORMAT parquet, COMPRESSION zstd\(options))"
+            session,
+            sql: "COPY (SELECT \(list) FROM (\n\(body)\n)) TO \(DuckDBSession.literal(path)) (FORMAT parquet, COMPRESSION zstd\(options))"
         ) { self.isInterrupted }
         return try cursor.next()?.first?.first?.uint64 ?? 0
     }

@@ -48,10 +48,11 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 let resume: (() -> Void)? = state.withLock { state in
                     if let end = state.end {
-                        let error: any Error = switch end {
-                        case .success: ChannelClosed()
-                        case .failure(let error): error
-                        }
+                        let error: any Error =
+                            switch end {
+                            case .success: ChannelClosed()
+                            case .failure(let error): error
+                            }
                         return { continuation.resume(throwing: error) }
                     }
                     if state.cancelled.remove(id) != nil { return { continuation.resume(throwing: CancellationError()) } }

@@ -40,7 +40,8 @@ final class PipeStage: Egress {
             var tables: [Table] = []
             for index in state.pipes.indices {
                 // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                for table in try state.pipes[index].transform(batch) where !tables.contains(where: { $0.schema.name == table.schema.name }) {
+                for table in try state.pipes[index].transform(batch) where !tables.contains(where: { $0.schema.name == table.schema.name })
+                {
                     tables.append(table)
                 }
             }

@@ -162,7 +162,9 @@ public struct PipelineRunner: Sendable {
         let ends = coverage.flatMap { $0 }.map(\.last)
         for (index, step) in phases.enumerated() {
             var before = ends.first { $0.number + 1 == step.range.lowerBound }
-            if before == nil, index > 0, phases[index - 1].range.upperBound + 1 == step.range.lowerBound { before = progress.snapshot.emitted }
+            if before == nil, index > 0, phases[index - 1].range.upperBound + 1 == step.range.lowerBound {
+                before = progress.snapshot.emitted
+            }
             let position = before
             let ended = try await phase(step.sinks.map { opened[$0] }, atTip: false) { egress in
                 try await oracle.backfill(step.range, after: position, into: egress)
@@ -227,7 +229,9 @@ public struct PipelineRunner: Sendable {
                 let reached = progress.snapshot.emitted
                 if reached != before { pause = .milliseconds(500) }
                 position = reached ?? position
-                log.error("the upstream fails; trying again", ["pipeline": "\(definition.name)", "error": "\(error.description)", "in": "\(pause)"])
+                log.error(
+                    "the upstream fails; trying again",
+                    ["pipeline": "\(definition.name)", "error": "\(error.description)", "in": "\(pause)"])
                 progress.update { $0.trouble = error.description }
                 try await time.sleep(pause)
                 pause = min(pause * 2, .seconds(30))

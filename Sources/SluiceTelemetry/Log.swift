@@ -58,7 +58,8 @@ public struct Log: Sendable {
     /// Appends a value, quoted when it holds anything but plain visible characters; control characters are escaped, so that
     /// no text from outside can forge a line or drive a terminal.
     static func append(_ text: String, to line: inout String) {
-        let plain = !text.isEmpty
+        let plain =
+            !text.isEmpty
             && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "\"" && $0 != "=" && $0 != "\\" }
         if plain {
             line += text
@@ -74,7 +75,8 @@ public struct Log: Sendable {
             case "\t": line += "\\t"
             default:
                 // Also C1 controls, line separators and the marks that turn the direction of writing.
-                let hidden = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value)
+                let hidden =
+                    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value) || (0x2028...0x202E).contains(scalar.value)
                     || (0x2066...0x2069).contains(scalar.value)
                 if hidden { line += "\\u{\(String(scalar.value, radix: 16))}" } else { line.unicodeScalars.append(scalar) }
             }

@@ -58,10 +58,12 @@ public final class ScriptedServer: Sendable {
         counts = ServerCounts()
         let context = Unmanaged.passRetained(ServerLoop(listener: listener, wake: pipes[0], counts: counts, script: script))
         var thread = pthread_t()
-        let code = pthread_create(&thread, nil, { raw in
-            if let raw { Unmanaged<ServerLoop>.fromOpaque(raw).takeRetainedValue().run() }
-            return nil
-        }, context.toOpaque())
+        let code = pthread_create(
+            &thread, nil,
+            { raw in
+                if let raw { Unmanaged<ServerLoop>.fromOpaque(raw).takeRetainedValue().run() }
+                return nil
+            }, context.toOpaque())
         guard code == 0 else { throw failed("running") }
         self.thread = thread
     }

@@ -37,8 +37,10 @@ final class ServerLoop {
     private var connections: [Connection] = []
     private var block = [UInt8](repeating: 0, count: 64 * 1024)
 
-    init(listener: Int32, wake: Int32, counts: ServerCounts,
-        script: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step]) {
+    init(
+        listener: Int32, wake: Int32, counts: ServerCounts,
+        script: @escaping @Sendable (ScriptedServer.Request) -> [ScriptedServer.Step]
+    ) {
         self.listener = listener
         self.wake = wake
         self.counts = counts

@@ -19,7 +19,8 @@ import SluiceCore
                 return arguments.isEmpty ? .usage : .success
             }
             guard let command = commands.first(where: { $0.name == name }) else {
-                throw UsageError("unknown command \(name)", suggestion: Spelling.nearest(to: name, in: commands.filter { !$0.isHidden }.map(\.name)))
+                throw UsageError(
+                    "unknown command \(name)", suggestion: Spelling.nearest(to: name, in: commands.filter { !$0.isHidden }.map(\.name)))
             }
             let rest = Array(arguments.dropFirst())
             if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -44,7 +45,8 @@ import SluiceCore
             return .usage
         case let error as ConfigError:
             Output.problem("error[invalid_configuration]: the configuration cannot be used")
-            Output.note(error.description + "\n  help: sluice validate lists all problems; docs/reference/configuration.md says what is known")
+            Output.note(
+                error.description + "\n  help: sluice validate lists all problems; docs/reference/configuration.md says what is known")
             return .config
         case let error as SluiceError:
             Output.problem("error[\(error.code.rawValue)]: \(error.message)" + (error.mend.map { "\n  help: \($0)" } ?? ""))

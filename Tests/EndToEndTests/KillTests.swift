@@ -32,14 +32,18 @@ extension EndToEnd {
                                 child.send(SIGKILL)
                             }
                             let ending = try await child.wait()
-                            if ending == .killed(SIGKILL) { kills += 1 } else {
+                            if ending == .killed(SIGKILL) {
+                                kills += 1
+                            } else {
                                 #expect(ending == .exited(0), "seed \(Surroundings.seed), kill \(kills): \(child.errors.suffix(2000))")
                                 isDone = true
                             }
                         }
                         #expect(try await place.tables(kind) == expected, "seed \(Surroundings.seed), round \(round), kill \(kills)")
                         round += 1
-                        for name in Surroundings.names(in: box.folder) where name.hasPrefix("round-") { Surroundings.remove(box.path(name)) }
+                        for name in Surroundings.names(in: box.folder) where name.hasPrefix("round-") {
+                            Surroundings.remove(box.path(name))
+                        }
                     }
                     print("killed \(kind) backfills \(kills) times in \(round) rounds, seed \(Surroundings.seed)")
                 }
@@ -67,7 +71,9 @@ extension EndToEnd {
                             child.send(SIGKILL)
                         }
                         let ending = try await child.wait()
-                        if ending == .killed(SIGKILL) { kills += 1 } else {
+                        if ending == .killed(SIGKILL) {
+                            kills += 1
+                        } else {
                             #expect(ending == .exited(0), "seed \(Surroundings.seed), kill \(kills): \(child.errors.suffix(2000))")
                             break
                         }

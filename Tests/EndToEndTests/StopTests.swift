@@ -6,7 +6,9 @@ import Testing
 extension EndToEnd {
     /// Asked to stop, sluice stores what it has read and says how it ended; the next run goes on from there.
     @Suite(.needsReaders) struct Stop {
-        @Test("a stopped backfill has stored what it read, and the second run completes it", arguments: [(SIGTERM, 143), (SIGINT, 130)] as [(Int32, Int32)])
+        @Test(
+            "a stopped backfill has stored what it read, and the second run completes it",
+            arguments: [(SIGTERM, 143), (SIGINT, 130)] as [(Int32, Int32)])
         func backfill(_ signal: Int32, _ code: Int32) async throws {
             try await Sandbox.run { box in
                 let range = Chain.blocks(600)
@@ -32,7 +34,9 @@ extension EndToEnd {
             }
         }
 
-        @Test("a stopped live run has stored what it read, and the second run goes on", arguments: [(SIGTERM, 143), (SIGINT, 130)] as [(Int32, Int32)])
+        @Test(
+            "a stopped live run has stored what it read, and the second run goes on",
+            arguments: [(SIGTERM, 143), (SIGINT, 130)] as [(Int32, Int32)])
         func live(_ signal: Int32, _ code: Int32) async throws {
             try await Sandbox.run { box in
                 var generator = Chain.options(blocks: 60)

@@ -37,9 +37,11 @@ import Testing
         #expect(bloom.contains(Bloom()) && !Bloom().contains(bloom))
     }
 
-    @Test("blocks of all shapes pass, behind the rows of another block too", arguments: [
-        (1, 1, 0), (2, 1, 1), (3, 3, 7), (4, 150, 310), (5, 2, 900), (6, 40, 13),
-    ])
+    @Test(
+        "blocks of all shapes pass, behind the rows of another block too",
+        arguments: [
+            (1, 1, 0), (2, 1, 1), (3, 3, 7), (4, 150, 310), (5, 2, 900), (6, 40, 13),
+        ])
     func consistent(seed: UInt64, receipts: Int, logs: Int) {
         let (made, blooms, header) = block(seed: seed, receipts: receipts, logs: logs)
         for before in [0, 5, 8] {

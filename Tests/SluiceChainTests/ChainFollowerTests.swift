@@ -96,8 +96,9 @@ func madeHash(_ number: UInt64, _ branch: UInt8 = 0) -> Hash32 {
         var follower = follower(100...110)
         #expect(follower.on(.head(latest: Mark(number: 107, hash: madeHash(107)), finalized: nil)).isEmpty)
         #expect(follower.on(.head(latest: Mark(number: 3, hash: madeHash(3, 9)), finalized: nil)).isEmpty)
-        #expect(follower.on(.head(latest: Mark(number: 110, hash: madeHash(110, 1)), finalized: nil))
-            == [.fetchHeader(number: 110, hash: madeHash(110, 1))])
+        #expect(
+            follower.on(.head(latest: Mark(number: 110, hash: madeHash(110, 1)), finalized: nil))
+                == [.fetchHeader(number: 110, hash: madeHash(110, 1))])
         #expect(follower.on(header(110, 1, from: 0)) == [.rollback(to: ref(109))])
         #expect(follower.next == 110)
     }
@@ -198,14 +199,16 @@ func madeHash(_ number: UInt64, _ branch: UInt8 = 0) -> Hash32 {
         #expect(follower.finalized == 103)
     }
 
-    @Test("the tag rules while it is plausible", arguments: [
-        // Honest: the tag, though the depth alone would say 190.
-        (UInt64(200), UInt64(185), UInt64(185)),
-        // Stalled: twice the depth.
-        (200, 120, 180),
-        // Ahead of the head: the depth.
-        (200, 230, 190),
-    ])
+    @Test(
+        "the tag rules while it is plausible",
+        arguments: [
+            // Honest: the tag, though the depth alone would say 190.
+            (UInt64(200), UInt64(185), UInt64(185)),
+            // Stalled: twice the depth.
+            (200, 120, 180),
+            // Ahead of the head: the depth.
+            (200, 230, 190),
+        ])
     func tag(latest: UInt64, tag: UInt64, final: UInt64) {
         var follower = ChainFollower(position: ref(198), finalityDepth: 10, finalized: 150)
         #expect(follower.on(.head(latest: Mark(number: latest), finalized: Mark(number: tag))).isEmpty)

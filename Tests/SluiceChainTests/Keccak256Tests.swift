@@ -6,11 +6,13 @@ import Testing
     /// A message of `count` bytes; the reference values were computed over the same.
     private func message(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: count * 31 + $0 * 7) } }
 
-    @Test("known texts have their published hashes", arguments: [
-        ("", "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
-        ("abc", "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
-        ("Transfer(address,address,uint256)", "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"),
-    ])
+    @Test(
+        "known texts have their published hashes",
+        arguments: [
+            ("", "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"),
+            ("abc", "0x4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
+            ("Transfer(address,address,uint256)", "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"),
+        ])
     func knownTexts(text: String, hash: String) {
         #expect(Keccak256.hash(text).description == hash)
         #expect(text.utf8.withContiguousStorageIfAvailable { Keccak256.hash(UnsafeRawBufferPointer($0)) }?.description == hash)

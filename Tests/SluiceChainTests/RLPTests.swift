@@ -9,13 +9,15 @@ import Testing
         return Hex.text(rlp.bytes)
     }
 
-    @Test("strings take the shortest prefix", arguments: [
-        ("", "0x80"), ("\0", "0x00"), ("\u{7f}", "0x7f"), ("dog", "0x83646f67"),
-        (
-            "Lorem ipsum dolor sit amet, consectetur adipisicing elit",
-            "0xb8384c6f72656d20697073756d20646f6c6f722073697420616d65742c20636f6e7365637465747572206164697069736963696e6720656c6974"
-        ),
-    ])
+    @Test(
+        "strings take the shortest prefix",
+        arguments: [
+            ("", "0x80"), ("\0", "0x00"), ("\u{7f}", "0x7f"), ("dog", "0x83646f67"),
+            (
+                "Lorem ipsum dolor sit amet, consectetur adipisicing elit",
+                "0xb8384c6f72656d20697073756d20646f6c6f722073697420616d65742c20636f6e7365637465747572206164697069736963696e6720656c6974"
+            ),
+        ])
     func strings(text: String, expected: String) {
         #expect(encoded { $0.append(bytes: Array(text.utf8)) } == expected)
     }
@@ -26,10 +28,12 @@ import Testing
         #expect(encoded { $0.append(bytes: [0xff]) } == "0x81ff")
     }
 
-    @Test("integers have no leading zeros", arguments: [
-        (UInt64(0), "0x80"), (1, "0x01"), (127, "0x7f"), (128, "0x8180"), (256, "0x820100"), (1024, "0x820400"),
-        (0xFF_FFFF, "0x83ffffff"), (.max, "0x88ffffffffffffffff"),
-    ])
+    @Test(
+        "integers have no leading zeros",
+        arguments: [
+            (UInt64(0), "0x80"), (1, "0x01"), (127, "0x7f"), (128, "0x8180"), (256, "0x820100"), (1024, "0x820400"),
+            (0xFF_FFFF, "0x83ffffff"), (.max, "0x88ffffffffffffffff"),
+        ])
     func integers(value: UInt64, expected: String) {
         #expect(encoded { $0.append(integer: value) } == expected)
         #expect(encoded { $0.append(integer: UInt128(value)) } == expected)
@@ -47,21 +51,31 @@ import Testing
     @Test("lists nest")
     func lists() {
         #expect(encoded { $0.list { _ in } } == "0xc0")
-        #expect(encoded { $0.list { $0.append(bytes: Array("cat".utf8)); $0.append(bytes: Array("dog".utf8)) } } == "0xc88363617483646f67")
+        #expect(
+            encoded {
+                $0.list {
+                    $0.append(bytes: Array("cat".utf8)); $0.append(bytes: Array("dog".utf8))
+                }
+            } == "0xc88363617483646f67")
         // The set-theoretic three: [ [], [[]], [ [], [[]] ] ].
-        #expect(encoded {
-            $0.list {
-                $0.list { _ in }
-                $0.list { $0.list { _ in } }
-                $0.list { $0.list { _ in }; $0.list { $0.list { _ in } } }
-            }
-        } == "0xc7c0c1c0c3c0c1c0")
+        #expect(
+            encoded {
+                $0.list {
+                    $0.list { _ in }
+                    $0.list { $0.list { _ in } }
+                    $0.list {
+                        $0.list { _ in }; $0.list { $0.list { _ in } }
+                    }
+                }
+            } == "0xc7c0c1c0c3c0c1c0")
     }
 
-    @Test("the prefix grows with the length of what it covers", arguments: [
-        (55, "b7", "f7"), (56, "b838", "f838"), (255, "b8ff", "f8ff"), (256, "b90100", "f90100"), (65_535, "b9ffff", "f9ffff"),
-        (65_536, "ba010000", "fa010000"),
-    ])
+    @Test(
+        "the prefix grows with the length of what it covers",
+        arguments: [
+            (55, "b7", "f7"), (56, "b838", "f838"), (255, "b8ff", "f8ff"), (256, "b90100", "f90100"), (65_535, "b9ffff", "f9ffff"),
+            (65_536, "ba010000", "fa010000"),
+        ])
     func longPrefixes(count: Int, string: String, list: String) {
         let payload = [UInt8](repeating: 0x2a, count: count)
         let body = String(repeating: "2a", count: count)

@@ -45,7 +45,10 @@ import Testing
 
     @Test(
         "a bar is full at the end only",
-        arguments: [(0, 10, 0, "[--------]"), (5, 10, 50, "[####----]"), (999, 1000, 99, "[#######-]"), (10, 10, 100, "[########]"), (20, 10, 100, "[########]")]
+        arguments: [
+            (0, 10, 0, "[--------]"), (5, 10, 50, "[####----]"), (999, 1000, 99, "[#######-]"), (10, 10, 100, "[########]"),
+            (20, 10, 100, "[########]"),
+        ]
             as [(UInt64, UInt64, Int, String)])
     func bar(_ done: UInt64, _ total: UInt64, _ percent: Int, _ text: String) {
         let bar = ProgressBar(done: done, total: total)
@@ -97,13 +100,16 @@ import Testing
     func view(_ width: Int) {
         let trouble = "reading ethereum: every endpoint refuses, and this text is long enough to need more than a line on any terminal"
         let lines = RunView(width: width, style: Style(isColoured: true))
-            .lines([report(snapshot(trouble: trouble), state: .waiting, range: 100...119)], title: "x.yaml", uptime: 61, hint: "sluice query -c x.yaml \"SELECT 1\"")
+            .lines(
+                [report(snapshot(trouble: trouble), state: .waiting, range: 100...119)], title: "x.yaml", uptime: 61,
+                hint: "sluice query -c x.yaml \"SELECT 1\"")
         #expect(lines.allSatisfy { Visible.width($0) <= width - 1 })
         let text = RunView(width: 200, style: .plain)
             .lines([report(snapshot())], title: "x.yaml", uptime: 61, hint: "sluice query").joined(separator: "\n")
         for part in [
             "live main", "head 120", "position 118", "lag 2 blocks", "finalized 100", "2.0 blocks/s", "150 rows/s", "2.5 MB/s read",
-            "2 reorganisations, deepest 3 blocks", "logs 1,234", "warehouse at 117", "lake at 99", "effectively_once, takes final blocks only",
+            "2 reorganisations, deepest 3 blocks", "logs 1,234", "warehouse at 117", "lake at 99",
+            "effectively_once, takes final blocks only",
             "query: sluice query", "up 1m 01s",
         ] { #expect(text.contains(part), "\(part)") }
         #expect(!text.contains("\u{1B}"))
@@ -114,7 +120,8 @@ import Testing
         let line = RunView.line(report(snapshot(), state: .error, failure: "it\nbroke"))
         #expect(line.contains("main: error"))
         #expect(line.contains("! it\\nbroke"))
-        let summary = RunView.summary([report(snapshot(), state: .done)], seconds: 9, places: [("warehouse", "data/x.duckdb")], style: .plain)
+        let summary = RunView.summary(
+            [report(snapshot(), state: .done)], seconds: 9, places: [("warehouse", "data/x.duckdb")], style: .plain)
         #expect(summary.contains { $0.contains("main") && $0.contains("1,252") && $0.contains("2.0") })
         #expect(summary.contains("data: warehouse in data/x.duckdb"))
     }

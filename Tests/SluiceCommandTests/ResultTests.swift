@@ -6,7 +6,8 @@ import Testing
     /// One row with something of everything.
     private static let values: [DuckDBValue] = [
         .null, .bool(true), .int(.min), .uint(.max), .int128(.min), .uint128(.max),
-        .bignum("115792089237316195423570985008687907853269984665640564039457584007913129639935"), .float(1.5), .double(-0.25), .decimal("-12.340"),
+        .bignum("115792089237316195423570985008687907853269984665640564039457584007913129639935"), .float(1.5), .double(-0.25),
+        .decimal("-12.340"),
         .text("a,\"b\"\r\nc"), .text(""), .blob([0, 255, 16]), .date(19_716), .time(1), .timestamp(1_700_000_000_000_000, utc: false),
         .timestamp(0, utc: true), .interval(months: 1, days: -2, micros: 3),
     ]
@@ -32,7 +33,9 @@ import Testing
             { JSONResultWriter($0) }, ["n", "big", "b", "d"],
             [[.int(5), .bignum("9007199254740993"), .blob([0xAB, 1]), .double(.nan)], [.null, .bignum("7"), .null, .double(0.5)]])
         #expect(
-            text == "[\n{\"n\":5,\"big\":\"9007199254740993\",\"b\":\"0xab01\",\"d\":\"nan\"},\n{\"n\":null,\"big\":7,\"b\":null,\"d\":0.5}\n]\n")
+            text
+                == "[\n{\"n\":5,\"big\":\"9007199254740993\",\"b\":\"0xab01\",\"d\":\"nan\"},\n{\"n\":null,\"big\":7,\"b\":null,\"d\":0.5}\n]\n"
+        )
         #expect(written({ JSONResultWriter($0) }, ["n"], []) == "[]\n")
     }
 

@@ -4,13 +4,15 @@ import Testing
 @Suite struct TextTests {
     @Test(
         "digits are grouped by three",
-        arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (UInt64.max, "18,446,744,073,709,551,615")] as [(UInt64, String)])
+        arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567"), (UInt64.max, "18,446,744,073,709,551,615")]
+            as [(UInt64, String)])
     func grouped(_ value: UInt64, _ text: String) { #expect(Amount.grouped(value) == text) }
 
     @Test(
         "times read as people say them",
         arguments: [
-            (0, "0.0s"), (9.94, "9.9s"), (9.96, "10s"), (59.4, "59s"), (59.6, "1m 00s"), (185, "3m 05s"), (7800, "2h 10m"), (356_400, "4d 3h"),
+            (0, "0.0s"), (9.94, "9.9s"), (9.96, "10s"), (59.4, "59s"), (59.6, "1m 00s"), (185, "3m 05s"), (7800, "2h 10m"),
+            (356_400, "4d 3h"),
         ])
     func times(_ seconds: Double, _ text: String) { #expect(Amount.time(seconds) == text) }
 
@@ -20,7 +22,9 @@ import Testing
         #expect(Amount.rate(value) == "-")
     }
 
-    @Test("bytes have one decimal and a unit of powers of ten", arguments: [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (999_960, "1.0 MB"), (2.5e9, "2.5 GB")])
+    @Test(
+        "bytes have one decimal and a unit of powers of ten",
+        arguments: [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (999_960, "1.0 MB"), (2.5e9, "2.5 GB")])
     func bytes(_ value: Double, _ text: String) { #expect(Amount.bytes(value) == text) }
 
     @Test("rates have a decimal below a hundred only", arguments: [(0.04, "0.0"), (99.94, "99.9"), (100, "100"), (1234.5, "1,235")])
@@ -65,7 +69,8 @@ import Testing
     @Test("JSON escapes what must be, and keeps integers exact")
     func json() {
         let value = JSON.members([
-            "a\"b": .string("x\n\\\u{1}\u{7F}"), "big": .integer(9_007_199_254_740_993 as UInt64), "small": .integer(9_007_199_254_740_992 as UInt64),
+            "a\"b": .string("x\n\\\u{1}\u{7F}"), "big": .integer(9_007_199_254_740_993 as UInt64),
+            "small": .integer(9_007_199_254_740_992 as UInt64),
             "none": .null, "list": .array([true, 1, "é"]),
         ])
         #expect(

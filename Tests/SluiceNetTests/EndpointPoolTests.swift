@@ -98,7 +98,9 @@ import Testing
         let tries = Mutex(0)
         try await drive {
             try await pool.withEndpoint(Demand()) { _ in
-                let number = tries.withLock { $0 += 1; return $0 }
+                let number = tries.withLock {
+                    $0 += 1; return $0
+                }
                 if number <= 10 { throw HTTPStatusError(status: 429, retryAfter: "3") }
             }
         }
@@ -226,7 +228,8 @@ import Testing
         }
         let client = try HTTPClient()
         let pool = EndpointPool(
-            [EndpointConfiguration(url: server.url)], requireVerification: false, log: .disabled, time: .live, random: SeededRandom(seed: 2))
+            [EndpointConfiguration(url: server.url)], requireVerification: false, log: .disabled, time: .live, random: SeededRandom(seed: 2)
+        )
         let sum = try await withThrowingTaskGroup(of: Int.self) { group in
             for index in 0..<1000 {
                 group.addTask {

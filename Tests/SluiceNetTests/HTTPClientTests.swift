@@ -7,7 +7,8 @@ import Testing
     @Test("a request reaches the server as it was made, and the response comes back whole")
     func roundTrip() async throws {
         let server = try ScriptedServer { request in
-            let seen = request.method == "POST" && request.path == "/rpc?x=1" && request.headers["x-key"] == "k1"
+            let seen =
+                request.method == "POST" && request.path == "/rpc?x=1" && request.headers["x-key"] == "k1"
                 && request.headers["expect"] == nil && request.headers["user-agent"] == "sluice" && request.headers["x-empty"] == ""
                 && request.headers["accept-encoding"]?.contains("zstd") == true
             return .response(

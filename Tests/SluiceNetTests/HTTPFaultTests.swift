@@ -103,7 +103,9 @@ import Testing
 
     @Test("a reset connection is an error")
     func reset() async throws {
-        let server = try ScriptedServer { _ in .text("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") + [.wait(.milliseconds(20)), .reset] }
+        let server = try ScriptedServer { _ in
+            .text("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc") + [.wait(.milliseconds(20)), .reset]
+        }
         #expect(await phase(HTTPRequest(url: server.url), try HTTPClient()) == .receive)
     }
 

@@ -60,7 +60,8 @@ private struct Simulation {
         for (ticket, decision) in state.dispatch(now: instant(now)) {
             guard case .granted(let lease) = decision else { continue }
             let admitted = upstream.admits(now)
-            schedule(now + upstream.latency * Double.random(in: 0.8...1.2, using: &random), .answer(lease, ticket: ticket, admitted: admitted))
+            schedule(
+                now + upstream.latency * Double.random(in: 0.8...1.2, using: &random), .answer(lease, ticket: ticket, admitted: admitted))
         }
         // A timer that comes up to 3 ms late, as real ones do.
         if let wake = state.nextWake { schedule(max(now, wake.sinceStart.seconds) + Double.random(in: 0...0.003, using: &random), .timer) }
@@ -108,7 +109,8 @@ private struct Simulation {
 
     @Test(
         "without a configured limit the rate settles just under the upstream's, with few refusals",
-        arguments: [(200.0, 200.0, nil), (200, 20, nil), (200, 20, 1), (200, 200, 1), (50, 5, 1), (1000, 50, nil)] as [(Double, Double, Double?)])
+        arguments: [(200.0, 200.0, nil), (200, 20, nil), (200, 20, 1), (200, 200, 1), (50, 5, 1), (1000, 50, nil)]
+            as [(Double, Double, Double?)])
     func findsLimit(limit: Double, burst: Double, retryAfter: Double?) {
         for seed in 1...3 {
             let run = simulate(.init(limit: limit, burst: burst, retryAfter: retryAfter), configured: nil, seconds: 90, seed: UInt64(seed))

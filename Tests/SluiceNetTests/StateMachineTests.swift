@@ -189,7 +189,9 @@ private func at(_ seconds: Double) -> MonotonicTime { MonotonicTime(sinceStart: 
     @Test("a window that is not used does not grow")
     func unused() {
         var limit = AdaptiveLimit(initial: 16, maximum: 100)
-        for index in 0..<100 { limit.succeeded(latency: .milliseconds(5), inFlight: 1, sentAt: at(Double(index)), now: at(Double(index) + 0.1)) }
+        for index in 0..<100 {
+            limit.succeeded(latency: .milliseconds(5), inFlight: 1, sentAt: at(Double(index)), now: at(Double(index) + 0.1))
+        }
         #expect(limit.current == 16)
     }
 }

@@ -191,9 +191,11 @@ import Testing
         let first = try await run()
         let second = try await run()
         #expect(first == second)
-        #expect(Set(first.keys) == Set(FaultKind.allCases.map(\.rawValue)).subtracting([
-            "altered_body", "wrong_chain_id", "timeout", "null_at_tip",
-        ]))
+        #expect(
+            Set(first.keys)
+                == Set(FaultKind.allCases.map(\.rawValue)).subtracting([
+                    "altered_body", "wrong_chain_id", "timeout", "null_at_tip",
+                ]))
         #expect((100...190).contains(first.values.reduce(0, +)))
     }
 }

@@ -111,9 +111,10 @@ import Testing
         #expect(types == ["0x0", "0x1", "0x2", "0x3", "0x4"])
         #expect(statuses == ["0x0", "0x1"])
         #expect(creations > 0)
-        #expect(shapes.isSuperset(of: [
-            "transfer 3", "transfer 4 empty", "transfer 2", "transfer 3 empty", "batch 4", "anonymous 0", "anonymous 0 empty",
-        ]), "\(shapes)")
+        #expect(
+            shapes.isSuperset(of: [
+                "transfer 3", "transfer 4 empty", "transfer 2", "transfer 3 empty", "batch 4", "anonymous 0", "anonymous 0 empty",
+            ]), "\(shapes)")
     }
 
     @Test("a reorganisation replaces the end, orphans stay known by hash, finality never goes back")
@@ -143,10 +144,11 @@ import Testing
 
     @Test("with a rhythm the chain reorganises by itself, not below what is final")
     func rhythm() throws {
-        let simulator = try Simulator(generated(history: 20) {
-            $0.reorgEvery = 3
-            $0.reorgDepth = 1...5
-        })
+        let simulator = try Simulator(
+            generated(history: 20) {
+                $0.reorgEvery = 3
+                $0.reorgDepth = 1...5
+            })
         var seen: [UInt64: Hash32] = [:]
         var changed = 0
         for _ in 0..<60 {
@@ -201,7 +203,8 @@ import Testing
             #expect((block == truth.block) != (receipts == truth.receipts), "\(mutation.name)")
         }
         let names = Set(all.map(\.name))
-        for name in ["block.hash", "block.parentHash", "block.number", "block.logsBloom", "block.gasUsed", "transactions[0].hash",
+        for name in [
+            "block.hash", "block.parentHash", "block.number", "block.logsBloom", "block.gasUsed", "transactions[0].hash",
             "transactions[0].transactionIndex", "receipts[0].cumulativeGasUsed", "receipts[0].from", "receipts[0].to", "receipts[0].type",
             "receipts[0] removed", "receipts[0] duplicated", "transactions[0] removed", "first and last receipt swapped",
         ] { #expect(names.contains(name), "\(name)") }

@@ -20,20 +20,24 @@ import Testing
             #expect((batch.list[2]["error"] as? [String: Any])?["code"] as? Int == -32600)
             let statistics = simulator.statistics
             #expect(statistics.requests == 5)
-            #expect(statistics.calls == [
-                "eth_chainId": 1, "net_version": 1, "eth_syncing": 1, "eth_blockNumber": 2, "eth_nothing": 1, "invalid": 1,
-            ])
+            #expect(
+                statistics.calls == [
+                    "eth_chainId": 1, "net_version": 1, "eth_syncing": 1, "eth_blockNumber": 2, "eth_nothing": 1, "invalid": 1,
+                ])
             #expect(statistics.connections == 1)
         }
     }
 
-    @Test("what is no request is refused", arguments: [
-        ("{", -32700), ("", -32700), (#"{"id":1,"method":"eth_chainId",}"#, -32700), (#"{"a":01}"#, -32700), ("[1] x", -32700),
-        ("[]", -32600), ("{}", -32600), (#"{"id":{},"method":"eth_chainId"}"#, -32600), (#"{"id":1,"method":7}"#, -32600), ("true", -32600),
-        (#"{"id":1,"method":"eth_getBlockByNumber","params":["0xzz",true]}"#, -32602),
-        (#"{"id":1,"method":"eth_getBlockByNumber","params":[]}"#, -32602),
-        (#"{"id":1,"method":"eth_getBlockByNumber","params":["0x1",7]}"#, -32602),
-    ])
+    @Test(
+        "what is no request is refused",
+        arguments: [
+            ("{", -32700), ("", -32700), (#"{"id":1,"method":"eth_chainId",}"#, -32700), (#"{"a":01}"#, -32700), ("[1] x", -32700),
+            ("[]", -32600), ("{}", -32600), (#"{"id":{},"method":"eth_chainId"}"#, -32600), (#"{"id":1,"method":7}"#, -32600),
+            ("true", -32600),
+            (#"{"id":1,"method":"eth_getBlockByNumber","params":["0xzz",true]}"#, -32602),
+            (#"{"id":1,"method":"eth_getBlockByNumber","params":[]}"#, -32602),
+            (#"{"id":1,"method":"eth_getBlockByNumber","params":["0x1",7]}"#, -32602),
+        ])
     func refusals(body: String, code: Int) async throws {
         try await withSimulator(generated(history: 1)) { _, port in
             let reply = try await TestClient(port: port).post(body)
@@ -50,12 +54,14 @@ import Testing
         }
     }
 
-    @Test("HTTP that is not spoken here gets its status", arguments: [
-        ("GET / HTTP/1.1\r\n\r\n", 405), ("nonsense\r\n\r\n", 400), ("POST / HTTP/1.1\r\nContent-Length: -4\r\n\r\n", 400),
-        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
-        ("POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n", 413),
-        ("POST / HTTP/1.1\r\nX: " + String(repeating: "y", count: 20_000) + "\r\n\r\n", 431),
-    ])
+    @Test(
+        "HTTP that is not spoken here gets its status",
+        arguments: [
+            ("GET / HTTP/1.1\r\n\r\n", 405), ("nonsense\r\n\r\n", 400), ("POST / HTTP/1.1\r\nContent-Length: -4\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+            ("POST / HTTP/1.1\r\nContent-Length: 999999999\r\n\r\n", 413),
+            ("POST / HTTP/1.1\r\nX: " + String(repeating: "y", count: 20_000) + "\r\n\r\n", 431),
+        ])
     func http(request: String, status: Int) async throws {
         try await withSimulator(generated(history: 1)) { _, port in
             let client = try TestClient(port: port)
@@ -133,16 +139,18 @@ import Testing
             #expect(all.count > 50)
             #expect(try await ask(range) as NSArray == all as NSArray)
             let address = try #require(all[0]["address"] as? String)
-            #expect(try await ask("\(range),\"address\":\"\(address)\"") as NSArray
-                == all.filter { $0["address"] as? String == address } as NSArray)
+            #expect(
+                try await ask("\(range),\"address\":\"\(address)\"") as NSArray
+                    == all.filter { $0["address"] as? String == address } as NSArray)
             let transfer = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
             let single = "0xc3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62"
             let either = all.filter { [transfer, single].contains(($0["topics"] as? [String])?.first ?? "") }
             #expect(either.count > 10 && either.count < all.count)
             #expect(try await ask("\(range),\"topics\":[[\"\(transfer)\",\"\(single)\"]]") as NSArray == either as NSArray)
             let second = try #require((either[0]["topics"] as? [String])?[1])
-            #expect(try await ask("\(range),\"topics\":[null,\"\(second)\"]") as NSArray
-                == all.filter { ($0["topics"] as? [String])?.dropFirst().first == second } as NSArray)
+            #expect(
+                try await ask("\(range),\"topics\":[null,\"\(second)\"]") as NSArray
+                    == all.filter { ($0["topics"] as? [String])?.dropFirst().first == second } as NSArray)
             let hash = try #require(all[0]["blockHash"] as? String)
             #expect(try await ask("\"blockHash\":\"\(hash)\"") as NSArray == all.filter { $0["blockHash"] as? String == hash } as NSArray)
             #expect(try await client.call("eth_getLogs", #"[{"fromBlock":"0x1","toBlock":"0x1000"}]"#).errorCode == -32602)

@@ -122,12 +122,14 @@ import Testing
         }
     }
 
-    @Test("a malformed file is refused with file, line and reason", arguments: [
-        ("{\"number\":1", "byte 11"), ("{}", "number is missing"), (#"{"number":1,"hash":"0x"}"#, "block is missing"),
-        (#"{"number":1,"hash":"0x","block":{}}"#, "block.number is missing"),
-        (#"{"number":1,"hash":"0x","block":{"number":"1"}}"#, "block.number is not a quantity"),
-        (#"{"number":"1","hash":"0x","block":{}}"#, "number is missing or no number"),
-    ])
+    @Test(
+        "a malformed file is refused with file, line and reason",
+        arguments: [
+            ("{\"number\":1", "byte 11"), ("{}", "number is missing"), (#"{"number":1,"hash":"0x"}"#, "block is missing"),
+            (#"{"number":1,"hash":"0x","block":{}}"#, "block.number is missing"),
+            (#"{"number":1,"hash":"0x","block":{"number":"1"}}"#, "block.number is not a quantity"),
+            (#"{"number":"1","hash":"0x","block":{}}"#, "number is missing or no number"),
+        ])
     func malformed(line: String, reason: String) async throws {
         let path = try await recording()
         defer { unlink(path) }

@@ -1,5 +1,5 @@
-public import SluiceCore
 import SluiceChain
+public import SluiceCore
 import SluiceFormats
 public import SluiceNet
 public import SluiceTelemetry
@@ -26,7 +26,8 @@ public struct GethBlockOracle: Oracle {
     ///   - recent: remembers blocks that may still be orphaned.
     ///   - observe: told about heads, reorganisations and bytes.
     public init(
-        network: EthereumNetwork, needs: [Need], http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom, log: Log,
+        network: EthereumNetwork, needs: [Need], http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom,
+        log: Log,
         observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
     ) {
         self.network = network
@@ -136,13 +137,16 @@ public struct GethBlockOracle: Oracle {
     ) async throws -> Bool {
         guard let first = follower.next, first <= last else { return true }
         let before = follower.head
-        var state = Advance(follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, blocksPerBatch: blocksPerBatch,
+        var state = Advance(
+            follower: follower, chainID: network.chainID, tip: tip.head, cutsAtTip: cutsAtTip, blocksPerBatch: blocksPerBatch,
             finalityDepth: network.finalityDepth)
         if first == last {
             let blocks = try await fetcher.fetch(first...last, atTip: last > tip.head.finalized)
             for block in blocks { _ = try await offer(block, &state, into: egress) }
         } else {
-            try await reader.read(first...last, finalized: tip.head.finalized, latency: tips.latency) { try await offer($0, &state, into: egress) }
+            try await reader.read(first...last, finalized: tip.head.finalized, latency: tips.latency) {
+                try await offer($0, &state, into: egress)
+            }
         }
         try await state.flush(into: egress, remembering: recent)
         follower = state.follower

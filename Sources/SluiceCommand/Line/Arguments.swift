@@ -26,7 +26,8 @@ public struct Arguments: Sendable {
             let parts = argument.hasPrefix("--") ? argument.split(separator: "=", maxSplits: 1).map(String.init) : [argument]
             guard let option = command.options.first(where: { $0.name == parts[0] || $0.short == parts[0] }) else {
                 throw UsageError(
-                    "\(command.name): unknown option \(parts[0])", suggestion: Spelling.nearest(to: parts[0], in: command.options.map(\.name)),
+                    "\(command.name): unknown option \(parts[0])",
+                    suggestion: Spelling.nearest(to: parts[0], in: command.options.map(\.name)),
                     help: help)
             }
             guard option.isRepeatable || values[option.name] == nil, !switches.contains(option.name) else {
@@ -98,7 +99,8 @@ public struct Arguments: Sendable {
     public func choice(_ name: String, _ words: [String]) throws -> String? {
         guard let text = string(name) else { return nil }
         guard words.contains(text) else {
-            throw UsageError("\(name): \(text) is none of \(words.joined(separator: ", "))", suggestion: Spelling.nearest(to: text, in: words))
+            throw UsageError(
+                "\(name): \(text) is none of \(words.joined(separator: ", "))", suggestion: Spelling.nearest(to: text, in: words))
         }
         return text
     }

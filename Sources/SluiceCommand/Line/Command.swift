@@ -53,5 +53,6 @@ public struct Option: Sendable {
     public static let config = Option("--config", short: "-c", "FILE", "the configuration (default: sluice.yaml)")
     public static let json = Option("--json", nil, "machine-readable output")
     public static let quiet = Option("--quiet", nil, "no progress, only errors")
-    public static let logLevel = Option("--log-level", "LEVEL", "debug, info, warning or error (default: warning on a terminal, info elsewhere)")
+    public static let logLevel = Option(
+        "--log-level", "LEVEL", "debug, info, warning or error (default: warning on a terminal, info elsewhere)")
 }

@@ -8,7 +8,9 @@ public struct RateWindow: Sendable {
 
     /// Notes counters that only grow, at a time in seconds. A counter that went back (rows undone) starts the window anew.
     public mutating func add(_ counts: [Double], at time: Double) {
-        if let last = samples.last, zip(counts, last.counts).contains(where: { $0 < $1 }) || last.counts.count != counts.count { samples = [] }
+        if let last = samples.last, zip(counts, last.counts).contains(where: { $0 < $1 }) || last.counts.count != counts.count {
+            samples = []
+        }
         samples.append((time, counts))
         // One sample older than the window stays, so that the window is always covered.
         while samples.count > 2, samples[1].at <= time - seconds { samples.removeFirst() }

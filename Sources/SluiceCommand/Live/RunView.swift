@@ -119,8 +119,11 @@ public struct RunView: Sendable {
             let eta = Amount.time(bar.eta(rate: report.blocksPerSecond))
             parts.append("\(bar.percent)% (\(Amount.grouped(bar.done)) of \(Amount.count(bar.total, "block")), ETA \(eta))")
         }
-        parts.append("position \(now.emitted.map { Amount.grouped($0.number) } ?? "-") of \(now.head.map { Amount.grouped($0.latest) } ?? "-")")
-        if report.range == nil, let lag = report.lag { parts.append("lag \(Amount.count(lag, "block")) (\(Amount.time(report.lagSeconds)))") }
+        parts.append(
+            "position \(now.emitted.map { Amount.grouped($0.number) } ?? "-") of \(now.head.map { Amount.grouped($0.latest) } ?? "-")")
+        if report.range == nil, let lag = report.lag {
+            parts.append("lag \(Amount.count(lag, "block")) (\(Amount.time(report.lagSeconds)))")
+        }
         parts.append("\(Amount.rate(report.blocksPerSecond)) blocks/s")
         parts.append("\(Amount.rate(report.rowsPerSecond)) rows/s")
         parts.append("\(Amount.grouped(report.rowCount)) rows")
@@ -131,7 +134,9 @@ public struct RunView: Sendable {
     }
 
     /// The end of a run: what was read, how fast, and where it is.
-    public static func summary(_ reports: [PipelineReport], seconds: Double, places: [(sink: String, place: String)], style: Style) -> [String] {
+    public static func summary(_ reports: [PipelineReport], seconds: Double, places: [(sink: String, place: String)], style: Style)
+        -> [String]
+    {
         var table = TextTable(["pipeline", "state", "blocks", "rows", "time", "blocks/s", "through"], right: [2, 3, 4, 5, 6])
         var rows = TextTable(["table", "rows"], right: [1])
         var byTable: [String: Int] = [:]

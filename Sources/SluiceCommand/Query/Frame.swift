@@ -71,7 +71,9 @@ public enum Frame: Sendable, Hashable {
             guard let count = reader.integer(UInt64.self) else { return nil }
             self = .done(count)
         case 6:
-            guard let code = reader.text(), let kind = reader.text(), let message = reader.text(), let mend = reader.text() else { return nil }
+            guard let code = reader.text(), let kind = reader.text(), let message = reader.text(), let mend = reader.text() else {
+                return nil
+            }
             self = .failure(code: code, class: kind, message: message, mend: mend.isEmpty ? nil : mend)
         default: return nil
         }

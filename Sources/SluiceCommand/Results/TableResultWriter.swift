@@ -1,5 +1,5 @@
-public import SluiceDuckDB
 import SluiceCore
+public import SluiceDuckDB
 
 /// Aligned columns for reading with eyes. The first rows settle the widths; later ones may stick out, so that memory does not grow with
 /// the result.
@@ -92,5 +92,7 @@ public struct TableResultWriter: ResultWriter {
         return Cell(text: text, isNumber: isNumber, isNull: false)
     }
 
-    private func isHex(_ text: String) -> Bool { text.hasPrefix("0x") && text.utf8.dropFirst(2).allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) } }
+    private func isHex(_ text: String) -> Bool {
+        text.hasPrefix("0x") && text.utf8.dropFirst(2).allSatisfy { ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }
+    }
 }

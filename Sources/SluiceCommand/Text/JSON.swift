@@ -54,7 +54,8 @@ public enum JSON: Sendable, Hashable, ExpressibleByStringLiteral, ExpressibleByB
         case .array(let items) where !items.isEmpty:
             return "[\n" + items.map { inner + $0.pretty(inner) }.joined(separator: ",\n") + "\n\(indent)]"
         case .object(let members) where !members.isEmpty:
-            return "{\n" + members.map { "\(inner)\(Self.quoted($0.name)): \($0.value.pretty(inner))" }.joined(separator: ",\n") + "\n\(indent)}"
+            return "{\n" + members.map { "\(inner)\(Self.quoted($0.name)): \($0.value.pretty(inner))" }.joined(separator: ",\n")
+                + "\n\(indent)}"
         default: return compact
         }
     }

@@ -54,7 +54,8 @@ public struct AdaptiveRate: Sendable {
         var next =
             isGuess
             ? rate * (1 + 0.7 * step)
-            : rate < near ? min(near, rate + max((near - rate) * 0.25, rate * 0.01) * step)
+            : rate < near
+                ? min(near, rate + max((near - rate) * 0.25, rate * 0.01) * step)
                 : rate * (1 + creep * step)
         if let configured { next = min(next, configured) }
         self.rate = next

@@ -68,7 +68,10 @@ public final class EndpointPool: Sendable {
     /// else. Throws `SluiceError` `endpoints_unavailable` or `endpoints_lagging` (class retry; pause when every endpoint
     /// refuses the credentials), and `CancellationError`.
     public func withEndpoint<T>(_ demand: Demand, _ body: (Lease) async throws -> T) async throws -> T {
-        var call = Call(ticket: shared.withLock { $0.nextTicket += 1; return $0.nextTicket })
+        var call = Call(
+            ticket: shared.withLock {
+                $0.nextTicket += 1; return $0.nextTicket
+            })
         while true {
             guard let lease = try await acquire(demand, &call) else { continue }
             do {

@@ -40,7 +40,8 @@ struct PoolState: Sendable {
 
     mutating func enqueue(_ waiter: Waiter) {
         // A retry keeps its ticket and with it its place.
-        let place = waiters.last.map { $0.ticket < waiter.ticket } ?? true
+        let place =
+            waiters.last.map { $0.ticket < waiter.ticket } ?? true
             ? waiters.count : waiters.firstIndex { $0.ticket > waiter.ticket } ?? waiters.count
         waiters.insert(waiter, at: place)
         if waiter.demand.only != nil { pinned += 1 }

@@ -93,7 +93,8 @@ public final class HTTPClient: Sendable {
     private func headerLines(_ request: HTTPRequest) throws -> String {
         var lines = "User-Agent: \(userAgent)\n"
         for (name, value) in request.headers {
-            let clean = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
+            let clean =
+                !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") }
                 && value.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 }
             guard clean else { throw HTTPFailure(.request, "a header with a line break or another control character") }
             // Curl takes "Name:" as the wish to leave a header out; "Name;" is an empty one.

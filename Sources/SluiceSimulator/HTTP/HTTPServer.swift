@@ -51,11 +51,13 @@ final class HTTPServer: Sendable {
         // SAFETY: the loop is handed to the thread, which alone uses it from here on and releases it.
         let box = Unmanaged.passRetained(loop)
         var thread = pthread_t()
-        let status = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<HTTPLoop>.fromOpaque(argument).takeRetainedValue().run()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<HTTPLoop>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, box.toOpaque())
         guard status == 0 else {
             box.release()
             throw SluiceError(.simulatorStart, .fatal, "starting the simulator's thread failed: error \(status)")

@@ -55,7 +55,8 @@ struct JSONWriter {
     mutating func field(_ name: StaticString, quantity value: UInt64) { field(name, text: Hex.quantity(value)) }
 
     mutating func field(_ name: StaticString, amount value: UInt256) {
-        let digits = value.high == 0
+        let digits =
+            value.high == 0
             ? String(value.low, radix: 16)
             : String(value.high, radix: 16) + String(repeating: "0", count: 32 - String(value.low, radix: 16).count)
                 + String(value.low, radix: 16)

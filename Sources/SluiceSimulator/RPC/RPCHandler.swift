@@ -187,10 +187,11 @@ struct LogFilter {
         case .array(let items)?:
             // A null among the alternatives, or none at all, matches anything.
             if items.isEmpty || items.contains(.null) { return nil }
-            return Set(try items.map { item in
-                guard let text = item.text else { throw RPCError.params("invalid \(name)") }
-                return text.lowercased()
-            })
+            return Set(
+                try items.map { item in
+                    guard let text = item.text else { throw RPCError.params("invalid \(name)") }
+                    return text.lowercased()
+                })
         default: throw RPCError.params("invalid \(name)")
         }
     }

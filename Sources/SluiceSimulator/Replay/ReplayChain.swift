@@ -115,7 +115,8 @@ final class ReplayChain: SimulatedChain {
     func place(ofTransaction hash: String) throws -> (key: BlockKey, index: Int)? {
         if transactions == nil { transactions = try allTransactions() }
         guard let found = transactions?[hash] else { return nil }
-        let number = options.renumber
+        let number =
+            options.renumber
             ? templates[found.template].lastServed ?? first + UInt64(found.template) : templates[found.template].recordedNumber
         return key(of: number).map { ($0, found.index) }
     }

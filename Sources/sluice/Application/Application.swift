@@ -23,7 +23,9 @@ struct Application: Sendable {
         let store = try await StateStore.open(configuration.state)
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
-        for settings in configuration.sinks { sinks[settings.name] = Catalog.sink(settings.type)?.make(settings.name, settings.options, store) }
+        for settings in configuration.sinks {
+            sinks[settings.name] = Catalog.sink(settings.type)?.make(settings.name, settings.options, store)
+        }
         let runners = configuration.pipelines.compactMap { pipeline -> PipelineRunner? in
             guard let network = configuration.network(pipeline.network) else { return nil }
             let registers = pipeline.registers.compactMap { Catalog.register($0) }

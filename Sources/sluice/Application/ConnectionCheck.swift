@@ -26,10 +26,13 @@ struct ConnectionCheck {
                 let what = "network \(network.name), endpoint \(endpoint.url)"
                 do {
                     let oracle = Catalog.oracle(
-                        network.only(endpoint), registers: [], http: http, recent: NoBlocks(), time: .live, random: SeededRandom(seed: 1), log: .disabled,
+                        network.only(endpoint), registers: [], http: http, recent: NoBlocks(), time: .live, random: SeededRandom(seed: 1),
+                        log: .disabled,
                         observe: { _ in })
                     let head = try await oracle.head()
-                    Output.line("ok      \(what): chain \(network.chainID), head \(Amount.grouped(head.latest)), finalized \(Amount.grouped(head.finalized))")
+                    Output.line(
+                        "ok      \(what): chain \(network.chainID), head \(Amount.grouped(head.latest)), finalized \(Amount.grouped(head.finalized))"
+                    )
                 } catch { note(what, error) }
             }
         }

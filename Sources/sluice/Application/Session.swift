@@ -12,7 +12,8 @@ enum Session {
     ///   - work: what one pipeline does; returns false when it was stopped before its end.
     ///   - alongside: runs beside the pipelines and ends with them.
     static func run(
-        _ arguments: Arguments, backfilling range: ClosedRange<UInt64>? = nil, work: @escaping @Sendable (PipelineRunner) async throws -> Bool,
+        _ arguments: Arguments, backfilling range: ClosedRange<UInt64>? = nil,
+        work: @escaping @Sendable (PipelineRunner) async throws -> Bool,
         during alongside: @escaping @Sendable (StopSignal) async -> Void = { _ in }
     ) async throws -> ExitCode {
         let stop = StopSignal()
@@ -28,10 +29,12 @@ enum Session {
             throw error
         }
         let display = RunDisplay(
-            runners: chosen, configuration: configuration, path: arguments.config, range: range, quiet: arguments.has("--quiet"), screen: screen)
+            runners: chosen, configuration: configuration, path: arguments.config, range: range, quiet: arguments.has("--quiet"),
+            screen: screen)
         let servers = QueryServer.start(for: configuration, pipelines: chosen.map(\.definition.name), log: log)
         // The pipelines of other configurations of this state file would be shown as if they still ran.
-        for status in (try? await application.store.statuses()) ?? [] where !configuration.pipelines.contains(where: { $0.name == status.pipeline }) {
+        for status in (try? await application.store.statuses()) ?? []
+        where !configuration.pipelines.contains(where: { $0.name == status.pipeline }) {
             try? await application.store.removeStatus(of: status.pipeline)
         }
         let outcome = await withTaskGroup(of: Outcome.self) { group in

@@ -7,7 +7,9 @@ import SluiceDuckDB
 
 extension Command {
     /// Writes the generated pages of the documentation, so that they can be compared with what is committed.
-    static let docs = Command(name: "docs", summary: "write the reference pages", usage: "DIR", options: [], operands: 1...1, isHidden: true) { arguments in
+    static let docs = Command(
+        name: "docs", summary: "write the reference pages", usage: "DIR", options: [], operands: 1...1, isHidden: true
+    ) { arguments in
         let folder = arguments.operands[0]
         try Folder.create(folder)
         for (name, text) in ReferencePages.all {
@@ -48,7 +50,9 @@ enum ReferencePages {
         var out = head("Command line")
         out += "Data goes to standard output, everything else to standard error. `NO_COLOR`, `CLICOLOR_FORCE` and `TERM=dumb` are heeded.\n"
         out += "What a command returns is in [exit codes](exit-codes.md).\n\n```text\n\(Help.overview(Sluice.commands))\n```\n"
-        for command in Sluice.commands where !command.isHidden { out += "\n## sluice \(command.name)\n\n```text\n\(Help.text(command))\n```\n" }
+        for command in Sluice.commands where !command.isHidden {
+            out += "\n## sluice \(command.name)\n\n```text\n\(Help.text(command))\n```\n"
+        }
         return out
     }
 }

@@ -11,7 +11,8 @@ extension Command {
         usage: "[-c FILE] TABLE -o DIR [--sink NAME] [--force]",
         options: [
             .config, Option("--output", short: "-o", "DIR", "the folder; the files are in DIR/TABLE/chain_id=.../date=.../"),
-            Option("--sink", "NAME", "the duckdb sink to read (default: the only one)"), Option("--force", nil, "replace DIR/TABLE if it is there"),
+            Option("--sink", "NAME", "the duckdb sink to read (default: the only one)"),
+            Option("--force", nil, "replace DIR/TABLE if it is there"),
         ],
         operands: 1...1, examples: ["sluice export -c sluice.yaml transactions -o export"]
     ) { arguments in

@@ -12,7 +12,8 @@ extension Command {
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
         func count(_ number: Int, _ noun: String) -> String { Amount.count(UInt64(number), noun) }
         Output.line(
-            "\(arguments.config) is valid: \(count(configuration.networks.count, "network")), \(count(configuration.sinks.count, "sink")), \(count(configuration.pipelines.count, "pipeline"))")
+            "\(arguments.config) is valid: \(count(configuration.networks.count, "network")), \(count(configuration.sinks.count, "sink")), \(count(configuration.pipelines.count, "pipeline"))"
+        )
         return arguments.has("--connect") ? try await ConnectionCheck(configuration: configuration).run() : .success
     }
 
@@ -21,7 +22,8 @@ extension Command {
         options: [Option("--format", "FORMAT", "text, json or markdown (default: text)"), .json]
     ) { arguments in
         switch try arguments.choice("--format", ["text", "json", "markdown"]) ?? (arguments.has("--json") ? "json" : "text") {
-        case "json": Output.line(JSON.members(["registers": .array(Catalog.registers.map { RegisterPages.json($0, tables: true) })]).pretty())
+        case "json":
+            Output.line(JSON.members(["registers": .array(Catalog.registers.map { RegisterPages.json($0, tables: true) })]).pretty())
         case "markdown": Output.data(RegisterPages.markdown())
         default: Output.line(RegisterPages.text(Output.outputStyle).joined(separator: "\n"))
         }

@@ -1,7 +1,7 @@
 import Glibc
 import SluiceCommand
-import SluiceDuckDB
 import SluiceCore
+import SluiceDuckDB
 
 extension Command {
     static let initialise = Command(
@@ -10,7 +10,8 @@ extension Command {
     ) { arguments in
         let path = arguments.operands.first ?? "sluice.yaml"
         guard access(path, F_OK) != 0 else {
-            throw SluiceError(SluiceError.Code("config_exists"), .config, "\(path) is there already", mend: "name another file: sluice init FILE")
+            throw SluiceError(
+                SluiceError.Code("config_exists"), .config, "\(path) is there already", mend: "name another file: sluice init FILE")
         }
         try Folder.create(Folder.parent(of: path))
         let file = try PartialFile(path)

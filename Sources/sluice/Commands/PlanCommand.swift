@@ -50,7 +50,9 @@ private struct Plan {
     func lines(_ style: Style) -> [String] {
         var lines = [style.bold("networks")]
         for network in configuration.networks {
-            lines.append("  \(network.name): chain \(network.chainID), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)")
+            lines.append(
+                "  \(network.name): chain \(network.chainID), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)"
+            )
             for endpoint in network.endpoints {
                 let rate = endpoint.requestsPerSecond.map { ", at most \(Amount.rate($0)) requests/s" } ?? ""
                 lines.append("    endpoint \(endpoint.url)\(rate), batches of up to \(endpoint.maxBatch)")
@@ -60,7 +62,8 @@ private struct Plan {
         for sink in configuration.sinks {
             guard let kind = Catalog.sink(sink.type) else { continue }
             let undo = kind.holdsBack ? "held back to finality" : "orphaned rows are undone"
-            lines.append("  \(sink.name): \(sink.type) at \(sink.options.string(ifSet: "path") ?? "-"), delivery \(kind.delivery.rawValue), \(undo)")
+            lines.append(
+                "  \(sink.name): \(sink.type) at \(sink.options.string(ifSet: "path") ?? "-"), delivery \(kind.delivery.rawValue), \(undo)")
         }
         for pipeline in configuration.pipelines { lines += ["", style.bold("pipeline \(pipeline.name)")] + self.lines(pipeline) }
         return lines
@@ -74,7 +77,9 @@ private struct Plan {
         }
         let fetch = Catalog.fetch(registers(pipeline))
         for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }
-        lines.append("  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block" + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
+        lines.append(
+            "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block"
+                + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
         for schema in schemas(pipeline) {
             var table = TextTable(["column", "type", "null", "meaning"])
             for (column, field) in zip(ScanColumn.native(schema), schema.fields) {
@@ -111,11 +116,15 @@ private struct Plan {
     private func json(_ pipeline: PipelineSettings) -> JSON {
         let fetch = Catalog.fetch(registers(pipeline))
         return .members([
-            "pipeline": .string(pipeline.name), "network": .string(pipeline.network), "start": .string(start(pipeline).filter { $0 != "," }),
-            "sinks": .array(pipeline.sinks.map { .string($0) }), "registers": .array(registers(pipeline).map { RegisterPages.json($0, tables: false) }),
+            "pipeline": .string(pipeline.name), "network": .string(pipeline.network),
+            "start": .string(start(pipeline).filter { $0 != "," }),
+            "sinks": .array(pipeline.sinks.map { .string($0) }),
+            "registers": .array(registers(pipeline).map { RegisterPages.json($0, tables: false) }),
             "fetch": .array(
                 fetch.calls.map {
-                    .members(["method": .string($0.method), "what": .string($0.what), "calls_per_block": .number(Amount.fixed($0.perBlock, 3))])
+                    .members([
+                        "method": .string($0.method), "what": .string($0.what), "calls_per_block": .number(Amount.fixed($0.perBlock, 3)),
+                    ])
                 }),
             "calls_per_block": .number(Amount.fixed(fetch.callsPerBlock, 3)), "blocks": .integer(blocks), "calls": .integer(calls(fetch)),
             "tables": .array(schemas(pipeline).map(RegisterPages.json)),

@@ -60,7 +60,9 @@ extension Command {
             default: TableResultWriter(style: file == nil ? Output.outputStyle : .plain, shortens: isShown, sink)
             }
         var count: UInt64 = 0
-        try source.run(sql) { writer.begin($0) } rows: { rows in
+        try source.run(sql) {
+            writer.begin($0)
+        } rows: { rows in
             count += UInt64(rows.count)
             writer.rows(rows)
             if let failure { throw failure }
@@ -68,6 +70,10 @@ extension Command {
         writer.end()
         if let failure { throw failure }
         try target?.finish()
-        if let output { Output.note("\(Amount.count(count, "row")) in \(output)") } else if isShown { Output.note("(\(Amount.count(count, "row")))") }
+        if let output {
+            Output.note("\(Amount.count(count, "row")) in \(output)")
+        } else if isShown {
+            Output.note("(\(Amount.count(count, "row")))")
+        }
     }
 }

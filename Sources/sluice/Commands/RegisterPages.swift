@@ -28,7 +28,8 @@ enum RegisterPages {
         Catalog.registers.flatMap { register -> [String] in
             let after = register.dependencies.isEmpty ? "" : ", made from \(register.dependencies.joined(separator: ", "))"
             return ["\(style.bold(register.name))  \(style.dim("\(register.kind.rawValue)\(after)"))", "  \(register.doc)"]
-                + register.schemas.map { "  table \($0.name): \($0.fields.count) columns, one row by \($0.key.joined(separator: ", "))" } + [""]
+                + register.schemas.map { "  table \($0.name): \($0.fields.count) columns, one row by \($0.key.joined(separator: ", "))" }
+                + [""]
         }.dropLast()
     }
 
@@ -36,13 +37,17 @@ enum RegisterPages {
         var out = "| register | kind | made from | tables | what |\n|---|---|---|---|---|\n"
         for register in Catalog.registers {
             let tables = register.schemas.map { "[`\($0.name)`](#\($0.name))" }.joined(separator: ", ")
-            out += "| `\(register.name)` | \(register.kind.rawValue) | \(register.dependencies.map { "`\($0)`" }.joined(separator: ", ")) | \(tables) | \(register.doc) |\n"
+            out +=
+                "| `\(register.name)` | \(register.kind.rawValue) | \(register.dependencies.map { "`\($0)`" }.joined(separator: ", ")) | \(tables) | \(register.doc) |\n"
         }
         var seen: Set<String> = []
         for schema in Catalog.registers.flatMap(\.schemas) where seen.insert(schema.name).inserted {
-            out += "\n## \(schema.name)\n\n\(schema.doc) A row is identified by \(schema.key.map { "`\($0)`" }.joined(separator: ", ")).\n\n"
+            out +=
+                "\n## \(schema.name)\n\n\(schema.doc) A row is identified by \(schema.key.map { "`\($0)`" }.joined(separator: ", ")).\n\n"
             out += "| column | type | null | meaning |\n|---|---|---|---|\n"
-            for field in schema.fields { out += "| `\(field.name)` | \(field.type.name) | \(field.nullable ? "yes" : "") | \(field.doc) |\n" }
+            for field in schema.fields {
+                out += "| `\(field.name)` | \(field.type.name) | \(field.nullable ? "yes" : "") | \(field.doc) |\n"
+            }
         }
         return out
     }

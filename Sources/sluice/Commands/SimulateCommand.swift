@@ -31,7 +31,9 @@ extension Command {
             Option("--requests-per-second", "R", "refuse more calls than that with 429"),
             Option("--faults", "SHARE", "share of answers that fail, spread over all kinds (5% or 0.05)"),
             Option(
-                "--fault", "KIND=SHARE", "share of answers that fail in this way; may be repeated. Kinds: " + FaultKind.allCases.map(\.rawValue).joined(separator: ", "),
+                "--fault", "KIND=SHARE",
+                "share of answers that fail in this way; may be repeated. Kinds: "
+                    + FaultKind.allCases.map(\.rawValue).joined(separator: ", "),
                 isRepeatable: true),
             Option("--lag-blocks", "N", "how many blocks a lagging node is behind at most (with --fault lagging=SHARE; default: 5)"),
             Option("--wrong-chain-id", nil, "answer every question for the chain id with another one"),
@@ -56,7 +58,9 @@ extension Command {
             group.addTask { await stop.wait() }
             if let resume {
                 // Often, because a simulator that is killed should not fall far back.
-                group.addTask { while !Task.isCancelled, (try? await Task.sleep(for: .seconds(1))) != nil { try? resume.save(simulator.steps) } }
+                group.addTask {
+                    while !Task.isCancelled, (try? await Task.sleep(for: .seconds(1))) != nil { try? resume.save(simulator.steps) }
+                }
             }
             await group.next()
             group.cancelAll()
@@ -68,7 +72,9 @@ extension Command {
     }
 
     private static func report(_ statistics: SimulatorStatistics, to path: String?) throws {
-        func members(_ counts: [String: Int]) -> [JSON.Member] { counts.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .integer($0.value)) } }
+        func members(_ counts: [String: Int]) -> [JSON.Member] {
+            counts.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .integer($0.value)) }
+        }
         var table = TextTable(["what", "count"], right: [1])
         table.add(["requests", Amount.grouped(statistics.requests)])
         table.add(["connections", Amount.grouped(statistics.connections)])
@@ -78,7 +84,8 @@ extension Command {
         for line in table.lines(style: Output.style) { Output.note(line) }
         guard let path else { return }
         let json = JSON.members([
-            "requests": .integer(statistics.requests), "connections": .integer(statistics.connections), "bytes_sent": .integer(statistics.bytesSent),
+            "requests": .integer(statistics.requests), "connections": .integer(statistics.connections),
+            "bytes_sent": .integer(statistics.bytesSent),
             "calls": .object(members(statistics.calls)), "faults": .object(members(statistics.faults)),
         ])
         let file = try PartialFile(path)
@@ -105,7 +112,8 @@ private struct SimulatedGrowth: Sendable {
         let count = fread(&bytes, 1, bytes.count, file)
         let text = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").first ?? ""
         guard let steps = Int(text), steps >= 0, steps < 10_000_000 else {
-            throw SluiceError(.simulatorCommand, .data, "\(path) does not say how far a chain has grown", mend: "remove the file; the chain begins anew")
+            throw SluiceError(
+                .simulatorCommand, .data, "\(path) does not say how far a chain has grown", mend: "remove the file; the chain begins anew")
         }
         self.steps = steps
     }
@@ -170,7 +178,9 @@ extension SimulatorOptions {
                 "--fault: there is no kind \(parts.first ?? "")", suggestion: Spelling.nearest(to: parts.first ?? "", in: names),
                 help: "sluice simulate --help")
         }
-        guard parts.count == 2, let share = Arguments.share(parts[1]) else { throw UsageError("--fault: \(text) needs a share (\(kind.rawValue)=5%)") }
+        guard parts.count == 2, let share = Arguments.share(parts[1]) else {
+            throw UsageError("--fault: \(text) needs a share (\(kind.rawValue)=5%)")
+        }
         return (kind, share)
     }
 }

@@ -14,7 +14,9 @@ extension Command {
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
         let store = try await StateStore.openReadOnly(configuration.state)
         let statuses = try await store.statuses()
-        var held = try await store.allSegments().map { HeldSegment(pipeline: $0.pipeline, sink: $0.sink, first: $0.segment.first, last: $0.segment.last.number) }
+        var held = try await store.allSegments().map {
+            HeldSegment(pipeline: $0.pipeline, sink: $0.sink, first: $0.segment.first, last: $0.segment.last.number)
+        }
         await store.close()
         for sink in configuration.sinks where sink.type == "duckdb" {
             let path = sink.options.string("path")
@@ -25,7 +27,9 @@ extension Command {
         let reports = configuration.pipelines.map { pipeline in
             PipelineStatus(
                 name: pipeline.name, network: pipeline.network, status: statuses.first { $0.pipeline == pipeline.name },
-                sinks: pipeline.sinks.map { sink in (sink, held.filter { $0.sink == sink && $0.pipeline == pipeline.name }.sorted { $0.first < $1.first }) },
+                sinks: pipeline.sinks.map { sink in
+                    (sink, held.filter { $0.sink == sink && $0.pipeline == pipeline.name }.sorted { $0.first < $1.first })
+                },
                 now: now)
         }
         if arguments.has("--json") {
@@ -103,7 +107,8 @@ private struct PipelineStatus {
                     .members([
                         "sink": .string(sink.name),
                         "segments": .array(sink.segments.map { .members(["first": .integer($0.first), "last": .integer($0.last)]) }),
-                        "gaps": .array(Self.gaps(sink.segments).map { .members(["first": .integer($0.lowerBound), "last": .integer($0.upperBound)]) }),
+                        "gaps": .array(
+                            Self.gaps(sink.segments).map { .members(["first": .integer($0.lowerBound), "last": .integer($0.upperBound)]) }),
                     ])
                 }),
         ])
@@ -114,7 +119,8 @@ private struct PipelineStatus {
         if let status {
             func shown(_ number: UInt64?) -> String { number.map { Amount.grouped($0) } ?? "-" }
             lines.append(
-                "  head \(shown(status.head))  position \(shown(status.position))  lag \(lag.map { Amount.count($0, "block") } ?? "-")  finalized \(shown(status.finalized))")
+                "  head \(shown(status.head))  position \(shown(status.position))  lag \(lag.map { Amount.count($0, "block") } ?? "-")  finalized \(shown(status.finalized))"
+            )
             let deepest = status.reorgs > 0 ? ", deepest \(Amount.count(status.deepestReorg, "block"))" : ""
             lines.append("  \(Amount.count(status.reorgs, "reorganisation"))\(deepest)")
             if !status.rows.isEmpty {
@@ -128,7 +134,8 @@ private struct PipelineStatus {
             lines.append("  sink \(sink.name): " + (runs.isEmpty ? "nothing stored" : "blocks " + runs.joined(separator: ", ")))
             for gap in Self.gaps(sink.segments) {
                 lines.append(
-                    "    \(style.yellow("gap")) \(Amount.grouped(gap.lowerBound)) to \(Amount.grouped(gap.upperBound)): sluice backfill --from \(gap.lowerBound) --to \(gap.upperBound) \(name) fills it")
+                    "    \(style.yellow("gap")) \(Amount.grouped(gap.lowerBound)) to \(Amount.grouped(gap.upperBound)): sluice backfill --from \(gap.lowerBound) --to \(gap.upperBound) \(name) fills it"
+                )
             }
         }
         return lines

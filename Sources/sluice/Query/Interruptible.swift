@@ -6,7 +6,9 @@ import SluiceFlow
 /// Work that Ctrl-C ends in good order: what is half-done is taken back, and the exit code says so.
 enum Interruptible {
     /// Runs `body` on a thread of its own. It registers what an interrupt shall do, as soon as it can.
-    static func run(_ body: @escaping @Sendable (_ register: (@escaping @Sendable () -> Void) -> Void) throws -> Void) async throws -> ExitCode {
+    static func run(_ body: @escaping @Sendable (_ register: (@escaping @Sendable () -> Void) -> Void) throws -> Void) async throws
+        -> ExitCode
+    {
         let stop = StopSignal()
         let watcher = StopWatcher()
         watcher.watch(stop)
@@ -34,6 +36,8 @@ enum Interruptible {
     /// What is wrong with a statement is not wrong with the configuration.
     private static func queryError(_ error: any Error) -> any Error {
         guard let error = error as? SluiceError, error.code == .duckdbSQL || error.code == .duckdbNotARead else { return error }
-        return SluiceError(error.code, .fatal, error.message, mend: error.mend ?? "sluice query \"SHOW TABLES\" and \"DESCRIBE <table>\" say what there is")
+        return SluiceError(
+            error.code, .fatal, error.message, mend: error.mend ?? "sluice query \"SHOW TABLES\" and \"DESCRIBE <table>\" say what there is"
+        )
     }
 }

@@ -88,7 +88,9 @@ final class QueryServer: Sendable {
 
     private func accept() {
         while true {
-            var polled = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0)]
+            var polled = [
+                pollfd(fd: listener, events: Int16(POLLIN), revents: 0), pollfd(fd: wake.read, events: Int16(POLLIN), revents: 0),
+            ]
             polled += state.withLock { $0.clients.keys.sorted() }.map { pollfd(fd: $0, events: Self.hangUp, revents: 0) }
             // Also without an event, to see clients that came since.
             let count = poll(&polled, nfds_t(polled.count), 200)
@@ -166,7 +168,8 @@ final class QueryServer: Sendable {
         case .copy(let sql, let path, let partitions):
             _ = UnixSocket.send(.done(try reader.copy(sql, toParquet: path, partitions: partitions)), to: client)
         default:
-            throw SluiceError(.querySocket, .data, "the client asks for something that is no query", mend: "use the same version of sluice on both sides")
+            throw SluiceError(
+                .querySocket, .data, "the client asks for something that is no query", mend: "use the same version of sluice on both sides")
         }
     }
 }

@@ -93,6 +93,8 @@ struct QuerySource: Sendable {
     }
 
     private var gone: SluiceError {
-        SluiceError(.querySocket, .retry, "the process that holds the database went away before the answer was complete", mend: "run the query again")
+        SluiceError(
+            .querySocket, .retry, "the process that holds the database went away before the answer was complete",
+            mend: "run the query again")
     }
 }

@@ -105,9 +105,13 @@ enum UnixSocket {
         }
     }
 
-    private static func failure(_ path: String, _ code: Int32) -> SluiceError { failure(path, String(cString: strerror(code)).lowercased()) }
+    private static func failure(_ path: String, _ code: Int32) -> SluiceError {
+        failure(path, String(cString: strerror(code)).lowercased())
+    }
 
     private static func failure(_ path: String, _ reason: String) -> SluiceError {
-        SluiceError(.querySocket, .pause, "the query socket \(path): \(reason)", mend: "check the folder's rights, and which process holds the file")
+        SluiceError(
+            .querySocket, .pause, "the query socket \(path): \(reason)", mend: "check the folder's rights, and which process holds the file"
+        )
     }
 }

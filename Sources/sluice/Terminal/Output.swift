@@ -50,7 +50,8 @@ enum Output {
         // Whoever read has seen enough (`| head`).
         if code == EPIPE { return SluiceError(.outputClosed, .fatal, "nobody reads the output any more") }
         return SluiceError(
-            SluiceError.Code("output"), .pause, "writing the output: \(String(cString: strerror(code)).lowercased())", mend: "check where it goes")
+            SluiceError.Code("output"), .pause, "writing the output: \(String(cString: strerror(code)).lowercased())",
+            mend: "check where it goes")
     }
 
     /// Columns of the terminal; 80 when there is none.

@@ -22,7 +22,8 @@ actor RunDisplay {
 
     /// - Parameter screen: where the live view is drawn; nil for plain lines.
     init(
-        runners: [PipelineRunner], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool, screen: Screen?
+        runners: [PipelineRunner], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool,
+        screen: Screen?
     ) {
         self.runners = runners
         self.configuration = configuration
@@ -71,7 +72,9 @@ actor RunDisplay {
         guard !quiet else { return }
         for report in reports { if let failure = report.failure { Output.note("\(report.name): \(Visible.safe(failure))") } }
         let places = usedSinks.compactMap { sink in sink.options.string(ifSet: "path").map { (sink.name, $0) } }
-        for line in RunView.summary(reports, seconds: elapsed, places: places, style: style) { Output.note(Visible.cut(line, Output.width)) }
+        for line in RunView.summary(reports, seconds: elapsed, places: places, style: style) {
+            Output.note(Visible.cut(line, Output.width))
+        }
         if let hint { Output.note("query: \(hint)") }
     }
 
@@ -86,7 +89,9 @@ actor RunDisplay {
     private var hint: String? {
         guard usedSinks.contains(where: { $0.type == "duckdb" }) else { return nil }
         let tables = runners.flatMap(\.definition.schemas)
-        guard let table = tables.first(where: { $0.name == "blocks" }) ?? tables.first, let number = table.blockNumberField else { return nil }
+        guard let table = tables.first(where: { $0.name == "blocks" }) ?? tables.first, let number = table.blockNumberField else {
+            return nil
+        }
         return "sluice query -c \(path) \"SELECT count(*), max(\(number)) FROM \(table.name)\""
     }
 

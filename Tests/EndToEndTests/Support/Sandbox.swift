@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import SluiceSimulator
 import SluiceCore
+import SluiceSimulator
 import Synchronization
 import Testing
 
@@ -44,7 +44,8 @@ final class Sandbox: Sendable {
 
     /// Starts it by way of a shell that lowers a limit first.
     func start(_ arguments: [String], after prelude: String) throws -> ChildProgram {
-        try ChildProgram(["/bin/sh", "-c", prelude + "; exec \"$@\"", "sh", Surroundings.program] + arguments, in: folder, log: log("sluice"))
+        try ChildProgram(
+            ["/bin/sh", "-c", prelude + "; exec \"$@\"", "sh", Surroundings.program] + arguments, in: folder, log: log("sluice"))
     }
 
     /// Runs it to its end.

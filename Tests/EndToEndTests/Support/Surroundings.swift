@@ -34,7 +34,9 @@ enum Surroundings {
     /// Folders of the readers' packages, as `scripts/setup --test` leaves them.
     static let packages: [String] = {
         let cache = (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice"
-        return names(in: cache).filter { ($0.hasPrefix("duckdb-") || $0.hasPrefix("pyarrow-")) && !$0.contains("partial") }.map { "\(cache)/\($0)" }
+        return names(in: cache).filter { ($0.hasPrefix("duckdb-") || $0.hasPrefix("pyarrow-")) && !$0.contains("partial") }.map {
+            "\(cache)/\($0)"
+        }
     }()
 
     /// Whether the stores can be read back by programs that are not ours.

@@ -27,7 +27,8 @@ struct BlockAssembler: Sendable {
     private func withdrawals(_ set: BlockSet) -> Table {
         let part = set.withdrawals
         return table(EthereumTables.withdrawals, rows: part.rowCount, set: set) { name in
-            name == "block_number" ? .constant(Int64(clamping: set.number), type: .int64, count: part.rowCount)
+            name == "block_number"
+                ? .constant(Int64(clamping: set.number), type: .int64, count: part.rowCount)
                 : name == "block_hash" ? .constant(set.hash, type: .fixedBytes(32), count: part.rowCount) : part.column(name)
         }
     }

@@ -77,7 +77,9 @@ struct BlockCheck {
     private func verify(receipts: JSONTable, of set: BlockSet, _ evidence: Evidence) throws(SluiceError) {
         try verifyPlaces(receipts, "receipt", of: set, evidence)
         let count = set.transactions?.rowCount ?? Int(set.header.column("transaction_count").load(0, as: Int64.self))
-        guard receipts.rowCount == count else { throw evidence.contradiction("number of receipts", expected: count, found: receipts.rowCount) }
+        guard receipts.rowCount == count else {
+            throw evidence.contradiction("number of receipts", expected: count, found: receipts.rowCount)
+        }
         let index = receipts.column("transaction_index")
         let gas = receipts.column("gas_used")
         let cumulative = receipts.column("cumulative_gas_used")
@@ -90,7 +92,8 @@ struct BlockCheck {
             // Rollups sum up otherwise: Arbitrum without what went to L1, Polygon's state receipts with zero. Their hash is not
             // verified either.
             guard cumulative.load(row, as: Int64.self) == sum || !verifiesHeaderHash else {
-                throw evidence.contradiction("receipt \(row), cumulativeGasUsed", expected: sum, found: cumulative.load(row, as: Int64.self))
+                throw evidence.contradiction(
+                    "receipt \(row), cumulativeGasUsed", expected: sum, found: cumulative.load(row, as: Int64.self))
             }
         }
         let used = set.header.column("gas_used").load(0, as: Int64.self)
@@ -130,7 +133,8 @@ struct BlockCheck {
         } else {
             for row in 1..<max(1, logs.rowCount) where index.load(row, as: Int64.self) <= index.load(row - 1, as: Int64.self) {
                 throw evidence.contradiction(
-                    "log \(row), logIndex", expected: "more than \(index.load(row - 1, as: Int64.self))", found: index.load(row, as: Int64.self))
+                    "log \(row), logIndex", expected: "more than \(index.load(row - 1, as: Int64.self))",
+                    found: index.load(row, as: Int64.self))
             }
         }
         if let receipts = set.receipts { try verify(logs: logs, against: receipts, evidence) }
@@ -202,13 +206,15 @@ private struct Evidence {
     let hash: Hash32
 
     func contradiction(_ field: String, expected: some CustomStringConvertible, found: some CustomStringConvertible) -> SluiceError {
-        error(ConsistencyViolation(field: field, expected: expected.description, found: found.description, place: "block \(number) \(hash)"))
+        error(
+            ConsistencyViolation(field: field, expected: expected.description, found: found.description, place: "block \(number) \(hash)"))
     }
 
     func error(_ violation: ConsistencyViolation) -> SluiceError {
         SluiceError(
             .inconsistentBlock, .endpoint, "checking \(violation)",
-            mend: "the block is fetched again elsewhere; where every endpoint says so, the network may hash its headers in another way: set verify: links",
+            mend:
+                "the block is fetched again elsewhere; where every endpoint says so, the network may hash its headers in another way: set verify: links",
             detail: "expected \(violation.expected)\nfound \(violation.found)")
     }
 }

@@ -90,7 +90,8 @@ final class BlockFetcher: Sendable {
                 for block in new { found[block.ref.number] = block }
             } catch let error as SluiceError where error.class == .split && missing.count > 1 {
                 let middle = missing[missing.count / 2]
-                for block in try await fetchWithReceipts(missing[0]...(middle - 1)) + fetchWithReceipts(middle...missing[missing.count - 1]) {
+                for block in try await fetchWithReceipts(missing[0]...(middle - 1)) + fetchWithReceipts(middle...missing[missing.count - 1])
+                {
                     found[block.ref.number] = block
                 }
             } catch let error as SluiceError where error.class == .split {
@@ -123,9 +124,11 @@ final class BlockFetcher: Sendable {
         switch answer {
         case .tables(let tables): return tables
         case .null, .unanswered:
-            throw SluiceError(.blockMissing, .endpoint, "\(call.method): the endpoint has no block \(number)", mend: "it may lag behind the others")
+            throw SluiceError(
+                .blockMissing, .endpoint, "\(call.method): the endpoint has no block \(number)", mend: "it may lag behind the others")
         case .error(let code, let message): throw RPCFault.error(call, code: code, message: message)
-        case .value: throw SluiceError(.malformedReply, .endpoint, "\(call.method): a single value came where block \(number) was asked for")
+        case .value:
+            throw SluiceError(.malformedReply, .endpoint, "\(call.method): a single value came where block \(number) was asked for")
         }
     }
 
@@ -189,7 +192,9 @@ final class BlockFetcher: Sendable {
             for (index, tables) in zip(open, answers) { parts[index] = tables }
             total += size
         }
-        let joined = BlockDecoder.receiptsCall.plans.indices.map { place in JSONTable.concatenated(parts.compactMap { $0?[place] }, parents: place == 1) }
+        let joined = BlockDecoder.receiptsCall.plans.indices.map { place in
+            JSONTable.concatenated(parts.compactMap { $0?[place] }, parents: place == 1)
+        }
         let receipts = joined[0] ?? JSONTable.empty(BlockPlans.receipt)
         let logs = joined[1] ?? JSONTable.empty(BlockPlans.log)
         return try client.decoder.decode(BlockDecoder.set(block, receipts: [receipts, logs], byteCount: total), number: number)

@@ -28,7 +28,8 @@ struct RangeReader: Sendable {
     /// more, and whichever answer comes first is taken.
     /// - Parameter finalized: blocks above it are at the tip, where nodes lag and branches change.
     /// - Parameter latency: of the upstream, as far as it is known.
-    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, latency: Duration?, _ take: (DecodedBlock) async throws -> Bool) async throws {
+    func read(_ range: ClosedRange<UInt64>, finalized: UInt64, latency: Duration?, _ take: (DecodedBlock) async throws -> Bool) async throws
+    {
         try await withThrowingTaskGroup(of: Arrival.self) { group in
             // Blocks that came before one that they must wait for.
             var waiting: [UInt64: DecodedBlock] = [:]

@@ -16,16 +16,22 @@ extension SluiceError.Code {
 /// besu and the large providers use; what is unknown counts as a fault of the endpoint and is tried elsewhere.
 enum RPCFault {
     private static let rate = [
-        "rate limit", "ratelimit", "too many requests", "request limit", "per second", "throughput", "throttl", "capacity", "quota", "credits",
+        "rate limit", "ratelimit", "too many requests", "request limit", "per second", "throughput", "throttl", "capacity", "quota",
+        "credits",
     ]
     private static let size = [
-        "query returned more than", "more than 10000 results", "response size", "block range", "range is too", "too many blocks", "too large",
+        "query returned more than", "more than 10000 results", "response size", "block range", "range is too", "too many blocks",
+        "too large",
         "limited to", "query timeout", "log response size", "exceeds max results", "max results", "query exceeds",
         // A server without batches, or with smaller ones: asked for less at a time it may serve.
         "batch",
     ]
-    private static let unsupported = ["method not found", "not supported", "does not exist/is not available", "not available", "unsupported", "unknown method"]
-    private static let missing = ["header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available"]
+    private static let unsupported = [
+        "method not found", "not supported", "does not exist/is not available", "not available", "unsupported", "unknown method",
+    ]
+    private static let missing = [
+        "header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available",
+    ]
 
     /// The error to throw for an answer of an error object.
     /// - Parameter batch: how many calls the request held.
@@ -36,7 +42,9 @@ enum RPCFault {
         if batch > 1, text.contains("batch") { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if mentions(size) { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if code == 429 || code == -32005 || mentions(rate) { return RateLimited("\(call.method): \(shown) (\(code))") }
-        if code == -32601 || mentions(unsupported) { return SluiceError(.methodUnsupported, .endpoint, "\(call.method): \(shown) (\(code))") }
+        if code == -32601 || mentions(unsupported) {
+            return SluiceError(.methodUnsupported, .endpoint, "\(call.method): \(shown) (\(code))")
+        }
         if mentions(missing) { return SluiceError(.blockMissing, .endpoint, "\(call.method): \(shown) (\(code))") }
         return SluiceError(.rpcError, .endpoint, "\(call.method): \(shown) (\(code))")
     }

@@ -7,7 +7,8 @@ struct TablePipe: Pipe {
     mutating func transform(_ batch: Batch) throws -> [Table] {
         try schemas.map { schema in
             guard let table = batch.table(schema.name) else {
-                throw SluiceError(.missingTable, .fatal, "blocks \(batch.span.first)...\(batch.span.last.number) came without the table \(schema.name)")
+                throw SluiceError(
+                    .missingTable, .fatal, "blocks \(batch.span.first)...\(batch.span.last.number) came without the table \(schema.name)")
             }
             return table
         }

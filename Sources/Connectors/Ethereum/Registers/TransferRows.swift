@@ -26,13 +26,17 @@ struct TransferRows {
 
     /// Three topics, one word of data.
     mutating func appendERC20(_ row: Int) {
-        guard isEvent(row, TransferTopics.transfer), topics[3].isNull(row), data.bytes(row).count == 32, hasAddresses(row, 1...2) else { return }
+        guard isEvent(row, TransferTopics.transfer), topics[3].isNull(row), data.bytes(row).count == 32, hasAddresses(row, 1...2) else {
+            return
+        }
         append(row, parties: 1...2, words: [data.bytes(row)])
     }
 
     /// Four topics, no data.
     mutating func appendERC721(_ row: Int) {
-        guard isEvent(row, TransferTopics.transfer), !topics[3].isNull(row), data.bytes(row).isEmpty, hasAddresses(row, 1...2) else { return }
+        guard isEvent(row, TransferTopics.transfer), !topics[3].isNull(row), data.bytes(row).isEmpty, hasAddresses(row, 1...2) else {
+            return
+        }
         append(row, parties: 1...2, words: [topics[3].bytes(row)])
     }
 
@@ -80,7 +84,9 @@ struct TransferRows {
 
     private mutating func append(_ row: Int, parties: ClosedRange<Int>, words: [UnsafeRawBufferPointer]) {
         source.append(row)
-        for (index, place) in parties.enumerated() { addresses[index].append(bytes: UnsafeRawBufferPointer(rebasing: topics[place].bytes(row)[12...])) }
+        for (index, place) in parties.enumerated() {
+            addresses[index].append(bytes: UnsafeRawBufferPointer(rebasing: topics[place].bytes(row)[12...]))
+        }
         for (index, word) in words.enumerated() { amounts[index].append(UInt256(word: word)) }
     }
 

@@ -28,7 +28,8 @@ public enum TransferTables {
 
     /// `TransferSingle` and `TransferBatch`; one row an item of a batch.
     public static let erc1155 = Schema(
-        name: "erc1155_transfers", key: ["chain_id", "block_hash", "log_index", "batch_index"], doc: "One row an item of an ERC-1155 transfer.",
+        name: "erc1155_transfers", key: ["chain_id", "block_hash", "log_index", "batch_index"],
+        doc: "One row an item of an ERC-1155 transfer.",
         fields: token + [Field("operator_address", .fixedBytes(20), "Who made the transfer.")] + parties + [
             Field("token_id", .uint256, "Id of the token."),
             Field("value", .uint256, "Amount of it."),
