@@ -86,6 +86,8 @@ public struct PipelineRunner: Sendable {
     /// Reads `range` into every sink that lacks it. Returns false when it was told to stop before the end.
     /// - Throws: `beyond_head` when the range ends behind the head; whatever an upstream or a sink fails with.
     public func backfill(_ range: ClosedRange<UInt64>) async throws -> Bool {
+        // Opening the stores and asking the network have nothing to wait for in each other.
+        async let opening = open()
         let head = try await oracle.head()
         progress.note(.head(head))
         guard range.upperBound <= head.latest else {
@@ -93,7 +95,7 @@ public struct PipelineRunner: Sendable {
                 .beyondHead, .config, "backfilling \(definition.name): block \(range.upperBound) is beyond the head \(head.latest)",
                 mend: "end the range at \(head.latest) or before, or use sluice run to follow the head")
         }
-        let opened = try await open()
+        let opened = try await opening
         let coverage = try await self.coverage(opened)
         let plan = CoveragePlan(coverage: coverage, from: range.lowerBound, through: range.upperBound)
         guard try await fill(plan.phases, opened: opened, coverage: coverage) else { return false }

@@ -13,7 +13,7 @@ public struct AdaptiveLimit: Sendable {
     private var nextFloor = Double.infinity
     private var floorSince = -Double.infinity
 
-    public init(initial: Int = 32, minimum: Int = 1, maximum: Int) {
+    public init(initial: Int = 64, minimum: Int = 1, maximum: Int) {
         let maximum = max(1, maximum)
         self.minimum = max(1, min(minimum, maximum))
         self.maximum = maximum

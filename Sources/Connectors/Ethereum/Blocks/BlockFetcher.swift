@@ -12,17 +12,21 @@ final class BlockFetcher: Sendable {
         var hasBlockReceipts = true
         /// Blocks that one `eth_getLogs` may span.
         var logRange = FetchPlan.logRange
-        /// Moving average of the JSON of one block.
-        var bytesPerBlock = 64.0 * 1024
+        /// Moving average of the JSON of one block. To begin with a busy block is assumed: a first request that is too small costs
+        /// nothing, one that is too large makes all others wait.
+        var bytesPerBlock: Double
     }
 
     let client: RPCClient
     private var plan: FetchPlan { client.decoder.plan }
-    private let learned = Mutex(Learned())
+    private let learned: Mutex<Learned>
     /// JSON that one request should bring: large enough to make requests rare, small enough that a few in flight fit the memory.
     private let bytesPerRequest = 1 << 20
 
-    init(client: RPCClient) { self.client = client }
+    init(client: RPCClient) {
+        self.client = client
+        learned = Mutex(Learned(bytesPerBlock: client.decoder.plan.receipts ? 512 * 1024 : 64 * 1024))
+    }
 
     /// JSON of one block, as it was lately.
     var bytesPerBlock: Double { learned.withLock { $0.bytesPerBlock } }

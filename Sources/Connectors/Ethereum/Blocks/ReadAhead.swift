@@ -5,7 +5,7 @@ import SluiceCore
 /// What is asked for ahead hides the upstream's latency and costs memory; the right number differs by two orders of magnitude
 /// between a node beside us and one across an ocean. By Little's law it is the rate times the latency. The rate is what comes out at
 /// the end, so a slow sink needs little read ahead; the latency is the least seen lately, because what lies above it is queueing that
-/// a larger window only makes longer. Three times that product leaves room for latencies that vary, and for growth: where the
+/// a larger window only makes longer. Five times that product leaves room for latencies that vary, and for growth: where the
 /// window is what limits the rate, the next one is larger.
 struct ReadAhead: Sendable {
     /// Blocks that may be on their way.
@@ -47,7 +47,7 @@ struct ReadAhead: Sendable {
         let seconds = (now - start).seconds
         let floor = min(floors.now, floors.before)
         if seconds > 0, floor.isFinite {
-            let wanted = least + Int(3 * floor * Double(roundBlocks) / seconds)
+            let wanted = least + Int(5 * floor * Double(roundBlocks) / seconds)
             window = max(least, min(wanted, 2 * window, most))
         }
         roundStart = now
