@@ -35,11 +35,8 @@ public struct AdaptiveRate: Sendable {
     /// `units` were answered. Returns true when that changed the rate. `limited`: the rate is what held the sender back.
     public mutating func succeeded(_ units: Double, limited: Bool, now: MonotonicTime) -> Bool {
         let at = now.sinceStart.seconds
-        if refusedRate == nil {
-            advance(at)
-            slots[slot % slots.count] += units
-            return false
-        }
+        advance(at)
+        slots[slot % slots.count] += units
         guard let rate, let refusedRate else { return false }
         // Steps of a tenth of a second are fine enough. Unused time does not count: what was not tried is not known.
         let elapsed = at - grownAt
@@ -71,8 +68,11 @@ public struct AdaptiveRate: Sendable {
         if let rate, refusedRate != nil {
             refusedRate = rate
             isGuess = false
-            // Once a second is next to nothing; an upstream that wants less says so with Retry-After.
-            self.rate = max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active))
+            // Once a second is next to nothing; an upstream that wants less says so with Retry-After. And what got through in the last
+            // second it allows, however many it refused beside that.
+            advance(at)
+            let answered = slots.reduce(0, +) * 0.9
+            self.rate = min(rate, max(min(1, configured ?? 1), rate * AdaptiveRate.factor(active), answered))
         } else {
             advance(at)
             if isLone(at) { return false }
