@@ -8,7 +8,7 @@ struct Straggler: Sendable {
     private var due: (number: UInt64, since: MonotonicTime, repeats: Int)?
 
     /// How long a block may be waited for: several times the usual, so that asking again stays rare.
-    var patience: Duration { .seconds(max(0.2, min(5, 4 * (usual ?? 0.25)))) }
+    var patience: Duration { .seconds(max(0.5, min(5, 4 * (usual ?? 0.25)))) }
 
     /// Notes how long a fetch took.
     mutating func fetched(in latency: Duration) {
