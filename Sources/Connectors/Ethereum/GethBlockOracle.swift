@@ -91,10 +91,12 @@ public struct GethBlockOracle: Oracle {
 
     public func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws {
         var tip = try await tip()
+        var known: [BlockRef] = []
+        if let position { known = try await recent.ancestors(of: position) }
         var follower = ChainFollower(
             position: position, start: position == nil ? start ?? tip.head.latest : start, finalityDepth: network.finalityDepth,
             finalized: position == nil ? nil : try await recent.finalized(),
-            knownTail: try await position.mapAsync { try await recent.ancestors(of: $0) } ?? [])
+            knownTail: known)
         while true {
             observe(.head(tip.head))
             let before = follower.head?.number
@@ -209,12 +211,5 @@ public struct GethBlockOracle: Oracle {
             case .accept, .finalized, .ignore: break
             }
         }
-    }
-}
-
-extension Optional {
-    fileprivate func mapAsync<T>(_ transform: (Wrapped) async throws -> T) async rethrows -> T? {
-        guard let self else { return nil }
-        return try await transform(self)
     }
 }

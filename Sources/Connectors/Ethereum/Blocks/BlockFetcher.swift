@@ -85,7 +85,7 @@ final class BlockFetcher: Sendable {
                     // A batch that was cut in the middle of a block would bring a block without receipts.
                     let whole = Array(calls.prefix(max(2, lease.calls & ~1)))
                     guard lease.calls > 1 else { return [DecodedBlock]() }
-                    let reply = try await client.send(whole, demand: Demand(), lease: lease)
+                    let reply = try await client.send(whole, lease: lease)
                     return try take(reply, missing: missing, calls: whole)
                 }
                 if new.isEmpty {
@@ -167,7 +167,7 @@ final class BlockFetcher: Sendable {
     private func one(_ call: RPCCall, _ number: UInt64) async throws -> ([JSONTable], Int) {
         try await client.pool.withEndpoint(demand([call], height: number)) { lease in
             do {
-                let reply = try await client.send([call], demand: Demand(), lease: lease)
+                let reply = try await client.send([call], lease: lease)
                 return (try tables(reply.answers[0], call, number), reply.byteCount)
             } catch let error as SluiceError where error.code == .methodUnsupported {
                 // No endpoint gets better at this by being asked again: the caller takes another way.
@@ -188,7 +188,7 @@ final class BlockFetcher: Sendable {
             let (answers, size) = try await client.splitting { canSplit in
                 try await client.pool.withEndpoint(demand(asked, height: number)) { lease in
                     canSplit = lease.calls > 1
-                    let reply = try await client.send(asked, demand: Demand(), lease: lease)
+                    let reply = try await client.send(asked, lease: lease)
                     let tables = try zip(reply.answers, asked).map { try self.tables($0, $1, number) }
                     return (tables, reply.byteCount)
                 }
@@ -214,7 +214,7 @@ final class BlockFetcher: Sendable {
             let new = try await client.splitting { canSplit in
                 try await client.pool.withEndpoint(demand(calls, height: missing.last)) { lease in
                     canSplit = lease.calls > 1
-                    let reply = try await client.send(calls, demand: Demand(), lease: lease)
+                    let reply = try await client.send(calls, lease: lease)
                     return try headers(reply, calls: calls, missing: missing)
                 }
             }
@@ -246,7 +246,7 @@ final class BlockFetcher: Sendable {
             for (index, call) in calls.enumerated() {
                 let sets = byHash ? [headers[index]] : headers
                 blocks += try await client.pool.withEndpoint(demand([call], height: range.upperBound)) { lease in
-                    let reply = try await client.send([call], demand: Demand(), lease: lease)
+                    let reply = try await client.send([call], lease: lease)
                     let logs = try tables(reply.answers[0], call, range.upperBound)[0]
                     return try split(logs, among: sets, complete: topics.isEmpty, byteCount: reply.byteCount)
                 }

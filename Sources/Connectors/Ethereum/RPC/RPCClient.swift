@@ -19,7 +19,7 @@ struct RPCClient: Sendable {
 
     /// Sends as many of the calls as the endpoint takes in one request, the first ones. Errors of single calls are left to the caller,
     /// unless all calls failed with the same kind: then that is thrown, so that the pool can act on it.
-    func send(_ calls: [RPCCall], demand: Demand, lease: Lease) async throws -> Reply {
+    func send(_ calls: [RPCCall], lease: Lease) async throws -> Reply {
         let sent = Array(calls.prefix(lease.calls))
         let response = try await http.send(
             HTTPRequest(
@@ -53,7 +53,7 @@ struct RPCClient: Sendable {
                 var rest = calls[...]
                 while !rest.isEmpty {
                     canSplit = lease.calls > 1 && rest.count > 1
-                    let reply = try await send(Array(rest), demand: demand, lease: lease)
+                    let reply = try await send(Array(rest), lease: lease)
                     answers += reply.answers
                     bytes += reply.byteCount
                     rest = rest.dropFirst(reply.answers.count)
