@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import SluiceCore
 import SluiceDuckDB
+import SluiceTestKit
 import Testing
 
 /// Failures that need a process of their own.

@@ -1,6 +1,7 @@
 import DuckDBConnector
 import SluiceCore
 import SluiceDuckDB
+import SluiceTestKit
 import Testing
 
 /// What a file holds when blocks do not come in one run.

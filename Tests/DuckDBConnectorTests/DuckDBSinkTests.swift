@@ -2,6 +2,7 @@ import DuckDBConnector
 import Foundation
 import SluiceCore
 import SluiceDuckDB
+import SluiceTestKit
 import Testing
 
 @Suite struct DuckDBSinkTests {

@@ -2,6 +2,7 @@ import Foundation
 import ParquetConnector
 import SluiceCore
 import SluiceDuckDB
+import SluiceTestKit
 import Testing
 
 /// What a folder holds when blocks do not come in one run, and what a crash or a failure leaves of it.

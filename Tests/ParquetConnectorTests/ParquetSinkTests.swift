@@ -2,6 +2,7 @@ import Foundation
 import ParquetConnector
 import SluiceCore
 import SluiceDuckDB
+import SluiceTestKit
 import Synchronization
 import Testing
 

@@ -1,6 +1,7 @@
 import Foundation
 import ParquetConnector
 import SluiceCore
+import SluiceTestKit
 import Testing
 
 /// Files are read back by another reader: what DuckDB wrote and DuckDB reads might be wrong twice.

@@ -1,38 +1,43 @@
 import Foundation
-import SluiceCore
+public import SluiceCore
 
 /// A tiny chain for sinks: block n has n % 3 logs.
-enum SmallChain {
-    static let blocks = Schema(
+public enum SmallChain {
+    /// One row a block.
+    public static let blocks = Schema(
         name: "blocks", key: [], doc: "",
         fields: [
             Field("chain_id", .int64, ""), Field("number", .int64, ""), Field("hash", .fixedBytes(32), ""),
             Field("timestamp", .timestamp, ""),
             Field("base_fee", .uint256, nullable: true, ""),
         ])
-    static let logs = Schema(
+    /// n % 3 rows for block n.
+    public static let logs = Schema(
         name: "logs", key: [], doc: "",
         fields: [
             Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
             Field("block_timestamp", .timestamp, ""), Field("log_index", .int64, ""), Field("data", .bytes, ""),
             Field("note", .string, nullable: true, ""),
         ])
-    static let schemas = [blocks, logs]
+    /// Both tables.
+    public static let schemas = [blocks, logs]
 
     /// The hash of a block, on a fork of that number.
-    static func hash(_ number: UInt64, fork: UInt8 = 0) -> Hash32 {
+    public static func hash(_ number: UInt64, fork: UInt8 = 0) -> Hash32 {
         var random = SeededRandom(seed: number &* 31 &+ UInt64(fork))
         return Hash32((0..<32).map { _ in UInt8(truncatingIfNeeded: random.next()) }) ?? .zero
     }
 
-    static func position(_ number: UInt64, fork: UInt8 = 0) -> Position { Position(number: number, hash: hash(number, fork: fork)) }
+    /// A block, by number and hash.
+    public static func position(_ number: UInt64, fork: UInt8 = 0) -> Position { Position(number: number, hash: hash(number, fork: fork)) }
 
-    static func segment(_ range: ClosedRange<UInt64>, fork: UInt8 = 0) -> Segment {
+    /// Some blocks in a row.
+    public static func segment(_ range: ClosedRange<UInt64>, fork: UInt8 = 0) -> Segment {
         Segment(first: range.lowerBound, last: position(range.upperBound, fork: fork))
     }
 
     /// `parentFork` is the fork of the block before the first.
-    static func batch(
+    public static func batch(
         _ range: ClosedRange<UInt64>, fork: UInt8 = 0, parentFork: UInt8? = nil, logs: Schema = logs, chainID: UInt64 = 1,
         start: UInt64 = 1_700_000_000
     ) -> Batch {
@@ -69,8 +74,8 @@ enum SmallChain {
     }
 }
 
-/// A folder for one test.
-func withFolder(_ body: (String) async throws -> Void) async throws {
+/// A folder for one test, removed at its end.
+public func withFolder(_ body: (String) async throws -> Void) async throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "sluice-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
