@@ -60,7 +60,7 @@ actor DuckDBStore {
         if inTransaction { try commit() }
         let session = try opened()
         try session.transaction("opening \(id) in \(options.path)") {
-            try Migration(session: session, stream: id, path: options.path).run(tables)
+            try Migration(session: session, stream: id, path: options.path, compression: options.compression).run(tables)
         }
         let durable = try readCoverage(id, session)
         streams[id] = Stream(schemas: tables, durable: durable, taken: durable)
@@ -246,10 +246,6 @@ actor DuckDBStore {
             ?? DuckDBDatabase(path: options.path, settings: options.settings, rowGroupSize: options.rowGroupSize)
         try Folder.sync(folder)
         let session = try database.connect()
-        if options.compression == .fast {
-            // Not among the settings for opening: there it is taken and has no effect on an attached file.
-            try session.execute("SET disabled_compression_methods = 'dict_fsst,fsst,zstd'")
-        }
         self.session = session
         return session
     }
