@@ -221,6 +221,19 @@ import Testing
         #expect(abs(clock.now.sinceStart.seconds - 1.95) < 0.05)
     }
 
+    @Test("a lease with which nothing is sent costs nothing of the rate")
+    func unused() async throws {
+        let pool = pool(1, rate: 100)
+        try await drive {
+            for _ in 0..<50 {
+                await #expect(throws: LeaseUnused.self) { try await pool.withEndpoint(Demand(calls: 2)) { _ in throw LeaseUnused() } }
+            }
+            try await pool.withEndpoint(Demand()) { _ in }
+        }
+        #expect(clock.now.sinceStart.seconds < 0.001)
+        #expect(pool.snapshots[0].requests == 1)
+    }
+
     @Test("against a real server: 1000 requests through pool and client, none lost")
     func real() async throws {
         let server = try ScriptedServer { request in

@@ -233,7 +233,7 @@ public final class EndpointPool: Sendable {
             opened = shared.state.finish(lease, outcome, throttlePause: pause, now: time.now())
         }
         switch outcome {
-        case .success, .split, .abandoned: break
+        case .success, .split, .abandoned, .unused: break
         case .throttled: note(lease, "rate limited", "the upstream refuses for its rate")
         case .failed(let kind, let message, _, _): note(lease, opened ? "opened after \(kind)" : kind, message)
         case .unauthorized(let message): note(lease, "unauthorized", message)
@@ -259,7 +259,7 @@ public final class EndpointPool: Sendable {
         call.attempt += 1
         let now = time.now()
         switch outcome {
-        case .success, .split, .abandoned: throw Outcome.surfaced(error)
+        case .success, .split, .abandoned, .unused: throw Outcome.surfaced(error)
         case .throttled:
             // Not a failure: the endpoint's own pause is the wait, and another endpoint may take it meanwhile.
             let since = call.throttledSince ?? now

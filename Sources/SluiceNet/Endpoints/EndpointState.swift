@@ -79,7 +79,7 @@ struct EndpointState: Sendable {
         callsMade += UInt64(granted)
         return Lease(
             endpoint: id, url: configuration.url, headers: configuration.headers, calls: granted, attempt: attempt, grantedAt: now,
-            cost: cost, inFlight: inFlight)
+            cost: cost, units: cu, inFlight: inFlight)
     }
 
     /// Returns true when the breaker opened.
@@ -115,6 +115,12 @@ struct EndpointState: Sendable {
             unauthorizedUntil = now + EndpointState.unauthorizedPause
         case .abandoned:
             breaker.abandoned()
+        case .unused:
+            breaker.abandoned()
+            calls.take(-lease.cost, now: now)
+            units.take(-lease.units, now: now)
+            requests -= 1
+            callsMade -= UInt64(lease.calls)
         }
         return false
     }

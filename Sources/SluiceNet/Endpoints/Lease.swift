@@ -12,6 +12,7 @@ public struct Lease: Sendable {
     /// When it was granted.
     public let grantedAt: MonotonicTime
     let cost: Double
+    let units: Double
     let inFlight: Int
 }
 

@@ -1,5 +1,10 @@
 public import SluiceCore
 
+/// What a request's body throws when it sends nothing with its lease: what was taken for it is given back, and the error comes back as it is.
+public struct LeaseUnused: Error {
+    public init() {}
+}
+
 /// How a request to an endpoint ended, as far as the endpoint is concerned.
 enum Outcome: Sendable {
     case success
@@ -12,10 +17,13 @@ enum Outcome: Sendable {
     case unauthorized(message: String)
     /// It says nothing about the endpoint: cancelled, or an error that trying again does not mend.
     case abandoned
+    /// Nothing was sent.
+    case unused
 
     /// Reads what a request's body has thrown.
     init(_ error: any Error, policy: RetryPolicy) {
         switch error {
+        case is LeaseUnused: self = .unused
         case let error as HTTPFailure: self = Outcome(error)
         case let error as HTTPStatusError: self = Outcome(error, policy: policy)
         case let error as RateLimited: self = .throttled(retryAfter: error.retryAfter.map { min($0, policy.retryAfterCap) })

@@ -84,7 +84,7 @@ final class BlockFetcher: Sendable {
                 let new = try await client.pool.withEndpoint(demand(calls, height: missing.last)) { lease in
                     // A batch that was cut in the middle of a block would bring a block without receipts.
                     let whole = Array(calls.prefix(max(2, lease.calls & ~1)))
-                    guard lease.calls > 1 else { return [DecodedBlock]() }
+                    guard lease.calls > 1 else { throw LeaseUnused() }
                     let reply = try await client.send(whole, lease: lease)
                     return try take(reply, missing: missing, calls: whole)
                 }
@@ -98,6 +98,8 @@ final class BlockFetcher: Sendable {
                 {
                     found[block.ref.number] = block
                 }
+            } catch is LeaseUnused {
+                for number in missing { found[number] = try await fetchInSteps(number) }
             } catch let error as SluiceError where error.class == .split {
                 for number in missing { found[number] = try await fetchInSteps(number) }
             }
