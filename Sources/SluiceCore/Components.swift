@@ -80,12 +80,57 @@ public protocol RecentBlocks: Sendable {
     func finalize(through number: UInt64) async throws
 }
 
+/// What a component says beside the tables that it makes: rows that it left out, and rows that it could not read. With them the
+/// accounts of an edge balance: in = out + filtered + dead letters + in flight.
+public struct PipeReport: Sendable {
+    /// Rows left out on purpose, by reason.
+    public var filtered: [String: Int] = [:]
+    public var deadLetters: [DeadLetter] = []
+
+    public init() {}
+
+    /// Notes rows that were left out on purpose.
+    public mutating func filter(_ reason: String, rows: Int = 1) {
+        if rows > 0 { filtered[reason, default: 0] += rows }
+    }
+}
+
+/// A row that could not be processed, kept with its reason. The same row fails in the same way: `id` is the same each time.
+public struct DeadLetter: Sendable, Hashable {
+    /// The register that could not process it.
+    public let register: String
+    /// What names the row in its source, such as `log 17`.
+    public let row: String
+    public let block: BlockRef
+    /// A stable code, such as `abi_malformed`.
+    public let reason: String
+    /// What went wrong, in words.
+    public let message: String
+    /// The row as JSON.
+    public let payload: String
+
+    public init(register: String, row: String, block: BlockRef, reason: String, message: String, payload: String) {
+        self.register = register
+        self.row = row
+        self.block = block
+        self.reason = reason
+        self.message = message
+        self.payload = payload
+    }
+}
+
 /// Turns batches into batches. Called from one task at a time.
 public protocol Pipe: Sendable {
     /// Tables that come out.
     var schemas: [Schema] { get }
     /// The tables made from one batch; in the order of `schemas`.
-    mutating func transform(_ batch: Batch) throws -> [Table]
+    mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table]
+    /// Undoes what the component remembers of blocks behind a position. Most remember nothing.
+    mutating func rollback(to position: Position)
+}
+
+extension Pipe {
+    public mutating func rollback(to position: Position) {}
 }
 
 /// Loads tables into a store.

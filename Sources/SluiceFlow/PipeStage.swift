@@ -38,9 +38,10 @@ final class PipeStage: Egress {
     private func transform(_ batch: Batch) throws -> Batch {
         try state.withLock { state in
             var tables: [Table] = []
+            var report = PipeReport()
             for index in state.pipes.indices {
                 // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                for table in try state.pipes[index].transform(batch) where !tables.contains(where: { $0.schema.name == table.schema.name })
+                for table in try state.pipes[index].transform(batch, report: &report) where !tables.contains(where: { $0.schema.name == table.schema.name })
                 {
                     tables.append(table)
                 }

@@ -20,7 +20,8 @@ import Testing
         let register = try #require(EthereumRegisters.all.first { $0.name == name })
         var pipe = register.makePipe()
         let span = Span(first: number, parentHash: .zero, blocks: [BlockStamp(hash: .zero, timestamp: 0)])
-        return try #require(try pipe.transform(Batch(chainID: 1, span: span, tables: tables)).first)
+        var report = PipeReport()
+        return try #require(try pipe.transform(Batch(chainID: 1, span: span, tables: tables), report: &report).first)
     }
 
     /// Compares all tables; returns how many transfers there were of each standard.

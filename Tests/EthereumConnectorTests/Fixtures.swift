@@ -149,7 +149,8 @@ final class MemoryEgress: Egress {
             return Block(ref: BlockRef(number: number, hash: batch.span.hash(number)))
         }
         for var pipe in pipes {
-            for table in try pipe.transform(batch) {
+            var report = PipeReport()
+            for table in try pipe.transform(batch, report: &report) {
                 let digests = digests(table)
                 for index in blocks.indices { blocks[index].rows[table.schema.name] = digests[blocks[index].ref.number] }
             }

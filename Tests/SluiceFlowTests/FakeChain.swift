@@ -225,7 +225,7 @@ private struct FakeStream: SinkStream {
 /// Passes the fake table on.
 struct PassPipe: Pipe {
     let schemas = [rowsSchema]
-    func transform(_ batch: Batch) throws -> [Table] { batch.tables }
+    func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] { batch.tables }
 }
 
 /// A value that tasks share.

@@ -4,7 +4,7 @@ import SluiceCore
 struct TablePipe: Pipe {
     let schemas: [Schema]
 
-    mutating func transform(_ batch: Batch) throws -> [Table] {
+    mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
         try schemas.map { schema in
             guard let table = batch.table(schema.name) else {
                 throw SluiceError(

@@ -30,7 +30,7 @@ struct TransferPipe: Pipe {
 
     init(_ standard: Standard) { self.standard = standard }
 
-    mutating func transform(_ batch: Batch) throws -> [Table] {
+    mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
         guard let logs = batch.table(EthereumTables.logs.name) else {
             throw SluiceError(.missingTable, .fatal, "blocks \(batch.span.first)...\(batch.span.last.number) came without the table logs")
         }
