@@ -5,15 +5,12 @@ public import SluiceNet
 public import SluiceTelemetry
 
 extension Catalog {
-    /// The oracle that serves some registers of a network. It connects to nothing yet.
-    public static func oracle(
-        _ network: NetworkSettings, registers: [Register], http: HTTPClient, recent: any RecentBlocks, time: TimeSource,
-        random: SeededRandom,
-        log: Log, observe: @escaping @Sendable (OracleEvent) -> Void
-    ) -> any Oracle {
-        GethBlockOracle(
-            network: EthereumNetwork(network), needs: registers.flatMap(\.needs), http: http, recent: recent, time: time, random: random,
-            log: log, observe: observe)
+    /// What makes the oracles of a network. They share its endpoints and limits; nothing is connected to yet.
+    public static func oracles(
+        _ network: NetworkSettings, http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom, log: Log
+    ) -> @Sendable (_ needs: [Need], _ observe: @escaping @Sendable (OracleEvent) -> Void) -> any Oracle {
+        let node = EthereumNode(EthereumNetwork(network), http: http, time: time, random: random, log: log)
+        return { needs, observe in GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe) }
     }
 }
 

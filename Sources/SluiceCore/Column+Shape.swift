@@ -146,9 +146,17 @@ extension Table {
         while kept < rowCount, column.load(kept, as: Int64.self) <= Int64(clamping: number) { kept += 1 }
         return slice(0..<kept)
     }
+
+    /// The rows of blocks behind `number`.
+    public func behind(block number: UInt64) -> Table { slice(through(block: number).rowCount..<rowCount) }
 }
 
 extension Batch {
+    /// The part of the batch behind a block, which must lie in its span and not be its last.
+    public func behind(block number: UInt64) -> Batch {
+        Batch(chainID: chainID, span: span.behind(number), tables: tables.map { $0.behind(block: number) })
+    }
+
     /// The part of the batch up to a block, which must lie in its span.
     public func through(block number: UInt64) -> Batch {
         Batch(chainID: chainID, span: span.through(number), tables: tables.map { $0.through(block: number) })

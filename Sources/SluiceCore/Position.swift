@@ -57,4 +57,9 @@ public struct Span: Hashable, Sendable {
     public func through(_ number: UInt64) -> Span {
         Span(first: first, parentHash: parentHash, blocks: Array(blocks[...Int(number - first)]))
     }
+
+    /// The blocks behind `number`, which must be one of them and not the last.
+    public func behind(_ number: UInt64) -> Span {
+        Span(first: number + 1, parentHash: hash(number), blocks: Array(blocks[(Int(number - first) + 1)...]))
+    }
 }

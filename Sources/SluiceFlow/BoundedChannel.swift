@@ -83,6 +83,23 @@ public final class BoundedChannel<Element: Sendable>: Sendable {
         }
     }
 
+    /// Hands an element over when there is room, and drops it when there is none: for wishes that mean the same twice.
+    public func offer(_ element: Element) {
+        let receiver: CheckedContinuation<Element?, any Error>? = state.withLock { state in
+            guard state.end == nil else { return nil }
+            if let receiver = state.receiver {
+                state.receiver = nil
+                return receiver
+            }
+            if state.queue.isEmpty {
+                state.queue.append((element, 1))
+                state.weight += 1
+            }
+            return nil
+        }
+        receiver?.resume(returning: element)
+    }
+
     /// The next element; nil when the channel was finished and is empty. Suspends while there is none.
     public func receive() async throws -> Element? {
         try await withTaskCancellationHandler {

@@ -16,22 +16,25 @@ public struct CoveragePlan: Hashable, Sendable {
 
     /// Bounded ranges, ascending.
     public let phases: [Phase]
-    /// What is covered in all sinks once the phases are done, below which the open end begins; nil when nothing is.
-    public let end: UInt64?
 
-    /// - Parameters:
-    ///   - coverage: of each sink, segments in ascending order.
-    ///   - from: the first wanted block.
-    ///   - through: the last wanted block; nil for an open end, which begins behind the highest covered block.
-    public init(coverage: [[Segment]], from: UInt64, through: UInt64?) {
-        let highest = coverage.flatMap { $0 }.map(\.last.number).max()
-        let last = through ?? highest
-        end = through == nil ? highest.flatMap { $0 >= from ? $0 : nil } : through
-        guard let last, last >= from else {
-            phases = []
-            return
+    /// What one sink holds, and from where on it should.
+    public struct Want: Hashable, Sendable {
+        /// Segments in ascending order.
+        public let coverage: [Segment]
+        /// The first wanted block; nil: nothing is wanted before the head.
+        public let from: UInt64?
+
+        public init(coverage: [Segment], from: UInt64?) {
+            self.coverage = coverage
+            self.from = from
         }
-        let gaps = coverage.map { Self.gaps(in: $0, from: from, through: last) }
+    }
+
+    /// - Parameter through: the last wanted block.
+    public init(_ wants: [Want], through last: UInt64) {
+        let gaps = wants.map { want in
+            want.from.map { $0 <= last ? Self.gaps(in: want.coverage, from: $0, through: last) : [] } ?? []
+        }
         // Cut wherever a gap of any sink begins or ends: between two cuts the set of those who lack the blocks is the same.
         let cuts = Set(gaps.flatMap { $0.flatMap { [$0.lowerBound, $0.upperBound == .max ? .max : $0.upperBound + 1] } }).sorted()
         var phases: [Phase] = []

@@ -6,10 +6,12 @@ final class OpenedSink: Sendable {
     let name: String
     let stream: any SinkStream
     let holdsBack: Bool
+    let policy: EdgePolicy
     /// Lives longer than one phase: blocks that wait for finality in one are released in the next.
     let held = Mutex(HoldBack())
 
-    init(name: String, stream: any SinkStream, holdsBack: Bool) {
+    init(name: String, stream: any SinkStream, holdsBack: Bool, policy: EdgePolicy) {
+        self.policy = policy
         self.name = name
         self.stream = stream
         self.holdsBack = holdsBack

@@ -220,9 +220,8 @@ func oracle(
         pollInterval: .milliseconds(2), finalityDepth: finalityDepth, verifiesHeaderHash: true, limits: limits,
         retry: RetryPolicy(base: .milliseconds(1), cap: .milliseconds(20), attempts: 12, retryAfterCap: .milliseconds(20)))
     let needs = registers.flatMap { name in EthereumRegisters.all.first { $0.name == name }?.needs ?? [] }
-    return GethBlockOracle(
-        network: network, needs: needs, http: try HTTPClient(), recent: recent, time: .live, random: SeededRandom(seed: 5), log: .disabled,
-        observe: { events.note($0) })
+    let node = EthereumNode(network, http: try HTTPClient(), time: .live, random: SeededRandom(seed: 5), log: .disabled)
+    return GethBlockOracle(node: node, needs: needs, recent: recent, observe: { events.note($0) })
 }
 
 @discardableResult

@@ -38,7 +38,11 @@ final class FakeOracle: Oracle {
         /// Thrown in place of the next block of that number, once.
         var failures: [UInt64: SluiceError] = [:]
         var calls: [String] = []
+        /// What each oracle that was made had to read.
+        var needs: [Set<Need>] = []
     }
+
+    func made(for needs: [Need]) { state.withLock { $0.needs.append(Set(needs)) } }
 
     let state: Mutex<State>
     private let perBatch: Int

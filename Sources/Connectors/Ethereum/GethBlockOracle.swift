@@ -1,8 +1,8 @@
 import SluiceChain
 public import SluiceCore
 import SluiceFormats
-public import SluiceNet
-public import SluiceTelemetry
+import SluiceNet
+import SluiceTelemetry
 
 /// Reads blocks of one network over Ethereum JSON-RPC: a bounded range, or everything from a position on, following
 /// reorganisations. It fetches what the registers downstream need, and nothing else.
@@ -26,28 +26,22 @@ public struct GethBlockOracle: Oracle {
     ///   - recent: remembers blocks that may still be orphaned.
     ///   - observe: told about heads, reorganisations and bytes.
     public init(
-        network: EthereumNetwork, needs: [Need], http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom,
-        log: Log,
-        observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
+        node: EthereumNode, needs: [Need], recent: any RecentBlocks, observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
     ) {
-        self.network = network
+        network = node.network
         self.recent = recent
-        self.time = time
-        self.log = log
+        time = node.time
+        log = node.log
         self.observe = observe
-        let pool = EndpointPool(network.endpoints, policy: network.retry, log: log, time: time, random: random)
         let decoder = BlockDecoder(
             chainID: network.chainID, plan: FetchPlan(needs: needs), verifiesHeaderHash: network.verifiesHeaderHash)
-        let client = RPCClient(network: network, http: http, pool: pool, decoder: decoder, observe: observe)
-        fetcher = BlockFetcher(client: client)
+        let client = RPCClient(network: network, http: node.http, pool: node.pool, decoder: decoder, observe: observe)
+        fetcher = BlockFetcher(client: client, node: node)
         blocksPerBatch = decoder.plan.receipts ? 1 : 32
-        tips = TipMemory()
-        check = EndpointCheck(client: client, tips: tips, time: time, log: log)
+        tips = node.tips
+        check = EndpointCheck(client: client, node: node)
         reader = RangeReader(fetcher: fetcher, memoryBudget: network.memoryBudget, time: time)
     }
-
-    /// What the endpoints are like now, for status pages.
-    public var endpoints: [EndpointSnapshot] { fetcher.client.pool.snapshots }
 
     public func head() async throws -> ChainHead {
         try await tip().head

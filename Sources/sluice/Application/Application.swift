@@ -8,40 +8,47 @@ import SluiceNet
 import SluiceStore
 import SluiceTelemetry
 
-/// A configuration brought to life: the state store, the sinks and the pipelines that a command runs.
+/// A configuration brought to life: the state store, the sinks, a hub for every network, and the pipelines that a command runs.
 struct Application: Sendable {
     let configuration: SluiceConfiguration
     let store: StateStore
     let http: HTTPClient
     let sinks: [String: any Sink]
-    let runners: [PipelineRunner]
-    let stop: StopSignal
+    /// By the network's name.
+    let hubs: [String: Hub]
     let log: Log
 
     /// Opens the state store and makes every component; connects to nothing yet. Throws what the configuration or the store throws.
-    static func open(_ configuration: SluiceConfiguration, stop: StopSignal, log: Log) async throws -> Application {
+    static func open(_ configuration: SluiceConfiguration, log: Log) async throws -> Application {
+        let registry = try Registry(Catalog.registers)
         let store = try await StateStore.open(configuration.state)
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
         for settings in configuration.sinks {
             sinks[settings.name] = Catalog.sink(settings.type)?.make(settings.name, settings.options, store)
         }
-        let runners = configuration.pipelines.compactMap { pipeline -> PipelineRunner? in
-            guard let network = configuration.network(pipeline.network) else { return nil }
-            let registers = pipeline.registers.compactMap { Catalog.register($0) }
-            let progress = PipelineProgress()
-            let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: pipeline.name, chainID: network.chainID))
-            let oracle = Catalog.oracle(
-                network, registers: registers, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)),
-                log: log, observe: { progress.note($0) })
-            var start: UInt64?
-            if case .block(let number) = pipeline.start { start = number }
-            return PipelineRunner(
-                definition: PipelineDefinition(name: pipeline.name, chainID: network.chainID, registers: registers, start: start),
-                oracle: oracle, sinks: pipeline.sinks.compactMap { name in sinks[name].map { (name, $0) } }, progress: progress, stop: stop,
-                time: .live, log: log)
+        var hubs: [String: Hub] = [:]
+        for network in configuration.networks {
+            let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
+            hubs[network.name] = Hub(
+                Hub.Surroundings(
+                    registry: registry, deadLetters: StoredDeadLetters(store: store), time: .live, log: log,
+                    makeOracle: Catalog.oracles(
+                        network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
-        return Application(configuration: configuration, store: store, http: http, sinks: sinks, runners: runners, stop: stop, log: log)
+        return Application(configuration: configuration, store: store, http: http, sinks: sinks, hubs: hubs, log: log)
+    }
+
+    /// A pipeline as the configuration has it, ready to join its network's hub.
+    func branch(_ pipeline: PipelineSettings, goal: Branch.Goal) -> Branch? {
+        guard let network = configuration.network(pipeline.network) else { return nil }
+        var start: UInt64?
+        if case .block(let number) = pipeline.start { start = number }
+        let definition = PipelineDefinition(
+            name: pipeline.name, chainID: network.chainID, registers: pipeline.registers.compactMap { Catalog.register($0) }, start: start)
+        return Branch(
+            definition, goal: goal, sinks: pipeline.sinks.compactMap { name in sinks[name].map { SinkAttachment(name, $0) } },
+            progress: PipelineProgress())
     }
 
     /// Closes the sinks, the connections and the store.

@@ -25,10 +25,9 @@ struct ConnectionCheck {
             for endpoint in network.endpoints {
                 let what = "network \(network.name), endpoint \(endpoint.url)"
                 do {
-                    let oracle = Catalog.oracle(
-                        network.only(endpoint), registers: [], http: http, recent: NoBlocks(), time: .live, random: SeededRandom(seed: 1),
-                        log: .disabled,
-                        observe: { _ in })
+                    let oracles = Catalog.oracles(
+                        network.only(endpoint), http: http, recent: NoBlocks(), time: .live, random: SeededRandom(seed: 1), log: .disabled)
+                    let oracle = oracles([]) { _ in }
                     let head = try await oracle.head()
                     Output.line(
                         "ok      \(what): chain \(network.chainID), head \(Amount.grouped(head.latest)), finalized \(Amount.grouped(head.finalized))"

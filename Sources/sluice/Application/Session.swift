@@ -8,13 +8,9 @@ import SluiceTelemetry
 
 /// One run of `sluice run` or `sluice backfill`: opens everything, lets the pipelines work side by side, shows how they do, closes.
 enum Session {
-    /// - Parameters:
-    ///   - work: what one pipeline does; returns false when it was stopped before its end.
-    ///   - alongside: runs beside the pipelines and ends with them.
+    /// - Parameter alongside: runs beside the pipelines and ends with them.
     static func run(
-        _ arguments: Arguments, backfilling range: ClosedRange<UInt64>? = nil,
-        work: @escaping @Sendable (PipelineRunner) async throws -> Bool,
-        during alongside: @escaping @Sendable (StopSignal) async -> Void = { _ in }
+        _ arguments: Arguments, goal: Branch.Goal, during alongside: @escaping @Sendable (StopSignal) async -> Void = { _ in }
     ) async throws -> ExitCode {
         let stop = StopSignal()
         let watcher = StopWatcher()
@@ -22,16 +18,19 @@ enum Session {
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
         let screen = Output.isTerminal && !arguments.has("--quiet") ? Screen() : nil
         let log = try Logging.log(arguments, screen: screen)
-        let application = try await Application.open(configuration, stop: stop, log: log)
-        let chosen: [PipelineRunner]
-        do { chosen = try Self.runners(arguments, application) } catch {
+        let application = try await Application.open(configuration, log: log)
+        let chosen: [PipelineSettings]
+        do { chosen = try Self.pipelines(arguments, configuration) } catch {
             await application.close()
             throw error
         }
+        let branches = chosen.compactMap { application.branch($0, goal: goal) }
+        var range: ClosedRange<UInt64>?
+        if case .range(let blocks) = goal { range = blocks }
         let display = RunDisplay(
-            runners: chosen, configuration: configuration, path: arguments.config, range: range, quiet: arguments.has("--quiet"),
+            branches: branches, configuration: configuration, path: arguments.config, range: range, quiet: arguments.has("--quiet"),
             screen: screen)
-        let servers = QueryServer.start(for: configuration, pipelines: chosen.map(\.definition.name), log: log)
+        let servers = QueryServer.start(for: configuration, pipelines: chosen.map(\.name), log: log)
         // The pipelines of other configurations of this state file would be shown as if they still ran.
         for status in (try? await application.store.statuses()) ?? []
         where !configuration.pipelines.contains(where: { $0.name == status.pipeline }) {
@@ -46,22 +45,40 @@ enum Session {
                 await display.show(application.store)
                 return .aside
             }
-            for runner in chosen {
+            group.addTask {
+                await stop.wait()
+                for branch in branches { branch.leave() }
+                return .aside
+            }
+            for (network, hub) in application.hubs {
+                let own = branches.filter { branch in
+                    chosen.contains { $0.name == branch.definition.name && $0.network == network }
+                }
+                guard !own.isEmpty else { continue }
                 group.addTask {
-                    do {
-                        let completely = try await work(runner)
-                        await display.finished(runner, completely: completely)
-                        return completely ? .finished : .stopped
-                    } catch {
-                        // The others go on: a pipeline that fails does not stop its neighbours.
-                        if screen == nil { log.error("pipeline failed", ["pipeline": "\(runner.definition.name)", "error": "\(error)"]) }
-                        await display.failed(runner, error)
-                        return .failed(error)
-                    }
+                    await hub.run()
+                    return .aside
+                }
+                // They travel together: what several of them lack is read once.
+                group.addTask {
+                    try? await hub.join(own)
+                    await hub.end()
+                    return .aside
                 }
             }
-            var left = chosen.count
-            var worst = Outcome.finished
+            for branch in branches {
+                group.addTask {
+                    let end = await branch.ended()
+                    // The others go on: a pipeline that fails does not stop its neighbours.
+                    if case .failed(let error) = end, screen == nil {
+                        log.error("pipeline failed", ["pipeline": "\(branch.definition.name)", "error": "\(error)"])
+                    }
+                    await display.ended(branch, end)
+                    return .ended(end)
+                }
+            }
+            var left = branches.count
+            var worst = Outcome.ended(.completed)
             while left > 0, let result = await group.next() {
                 if case .aside = result { continue }
                 left -= 1
@@ -74,31 +91,31 @@ enum Session {
         await display.finish(application.store)
         await application.close()
         switch outcome {
-        case .finished, .aside: return .success
-        case .stopped: return watcher.exitCode
-        case .failed(let error): throw error
+        case .ended(.completed), .aside: return .success
+        case .ended(.left): return watcher.exitCode
+        case .ended(.failed(let error)): throw error
         }
     }
 
     private enum Outcome: Sendable {
-        case aside, finished, stopped
-        case failed(any Error)
+        case aside
+        case ended(Branch.End)
 
         func worse(_ other: Outcome) -> Outcome {
             switch (self, other) {
-            case (.failed, _): self
-            case (_, .failed): other
-            case (.stopped, _), (_, .stopped): .stopped
-            default: .finished
+            case (.ended(.failed), _): self
+            case (_, .ended(.failed)): other
+            case (.ended(.left), _), (_, .ended(.left)): .ended(.left)
+            default: .ended(.completed)
             }
         }
     }
 
-    private static func runners(_ arguments: Arguments, _ application: Application) throws -> [PipelineRunner] {
-        let names = application.runners.map(\.definition.name)
+    private static func pipelines(_ arguments: Arguments, _ configuration: SluiceConfiguration) throws -> [PipelineSettings] {
+        let names = configuration.pipelines.map(\.name)
         for name in arguments.operands where !names.contains(name) {
             throw UsageError("no pipeline is called \(name)", suggestion: Spelling.nearest(to: name, in: names))
         }
-        return application.runners.filter { arguments.operands.isEmpty || arguments.operands.contains($0.definition.name) }
+        return configuration.pipelines.filter { arguments.operands.isEmpty || arguments.operands.contains($0.name) }
     }
 }

@@ -16,11 +16,7 @@ extension Command {
     ) { arguments in
         let until = try arguments.number("--until-block")
         let duration = try arguments.duration("--for")
-        return try await Session.run(arguments) { runner in
-            try await runner.follow(until: until)
-            // Without a last block the only other end is a wish to stop.
-            return until.map { runner.progress.snapshot.emitted?.number ?? 0 >= $0 } ?? false
-        } during: { stop in
+        return try await Session.run(arguments, goal: .follow(until: until)) { stop in
             guard let duration else { return }
             try? await Task.sleep(for: duration)
             stop.raise()
@@ -37,6 +33,6 @@ extension Command {
             throw UsageError("backfill: --from and --to are needed")
         }
         guard from <= to else { throw UsageError("backfill: --from \(from) lies behind --to \(to)") }
-        return try await Session.run(arguments, backfilling: from...to) { runner in try await runner.backfill(from...to) }
+        return try await Session.run(arguments, goal: .range(from...to))
     }
 }

@@ -7,7 +7,7 @@ import SluiceStore
 
 /// Shows how the pipelines of a run are doing, and keeps the status that other processes read.
 actor RunDisplay {
-    private let runners: [PipelineRunner]
+    private let branches: [Branch]
     private let configuration: SluiceConfiguration
     private let path: String
     private let range: ClosedRange<UInt64>?
@@ -22,10 +22,10 @@ actor RunDisplay {
 
     /// - Parameter screen: where the live view is drawn; nil for plain lines.
     init(
-        runners: [PipelineRunner], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool,
+        branches: [Branch], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool,
         screen: Screen?
     ) {
-        self.runners = runners
+        self.branches = branches
         self.configuration = configuration
         self.path = path
         self.range = range
@@ -34,14 +34,17 @@ actor RunDisplay {
         style = Output.style
     }
 
-    /// A pipeline ended with an error.
-    func failed(_ runner: PipelineRunner, _ error: any Error) {
-        failures[runner.definition.name] = error
-        ended[runner.definition.name] = .error
+    /// A pipeline ended.
+    func ended(_ branch: Branch, _ end: Branch.End) {
+        let name = branch.definition.name
+        switch end {
+        case .completed: ended[name] = .done
+        case .left: ended[name] = .stopped
+        case .failed(let error):
+            failures[name] = error
+            ended[name] = .error
+        }
     }
-
-    /// A pipeline came to its end, or was stopped before it.
-    func finished(_ runner: PipelineRunner, completely: Bool) { ended[runner.definition.name] = completely ? .done : .stopped }
 
     /// Shows until cancelled: half-second frames on a terminal, a line every ten seconds elsewhere; the status about once a second.
     func show(_ store: StateStore) async {
@@ -81,14 +84,14 @@ actor RunDisplay {
     private var elapsed: Double { (ContinuousClock.now - began).seconds }
 
     private var usedSinks: [SinkSettings] {
-        let names = Set(runners.flatMap { runner in configuration.pipelines.first { $0.name == runner.definition.name }?.sinks ?? [] })
+        let names = Set(branches.flatMap { branch in configuration.pipelines.first { $0.name == branch.definition.name }?.sinks ?? [] })
         return configuration.sinks.filter { names.contains($0.name) }
     }
 
     /// What to type next, when there is something to query.
     private var hint: String? {
         guard usedSinks.contains(where: { $0.type == "duckdb" }) else { return nil }
-        let tables = runners.flatMap(\.definition.schemas)
+        let tables = branches.flatMap(\.definition.schemas)
         guard let table = tables.first(where: { $0.name == "blocks" }) ?? tables.first, let number = table.blockNumberField else {
             return nil
         }
@@ -100,12 +103,12 @@ actor RunDisplay {
     }
 
     private func reports(sampling: Bool) -> [PipelineReport] {
-        runners.compactMap { runner in
-            let name = runner.definition.name
+        branches.compactMap { branch in
+            let name = branch.definition.name
             guard let settings = configuration.pipelines.first(where: { $0.name == name }),
                 let network = configuration.network(settings.network)
             else { return nil }
-            let now = runner.progress.snapshot
+            let now = branch.progress.snapshot
             if sampling {
                 let rows = Double(now.rows.values.reduce(0, +))
                 windows[name, default: RateWindow()].add([Double(now.blocks), rows, Double(now.receivedBytes)], at: elapsed)
@@ -126,11 +129,11 @@ actor RunDisplay {
 
     private func write(_ reports: [PipelineReport], to store: StateStore) async throws {
         for report in reports {
-            guard let runner = runners.first(where: { $0.definition.name == report.name }) else { continue }
+            guard let branch = branches.first(where: { $0.definition.name == report.name }) else { continue }
             let now = report.snapshot
             try await store.setStatus(
                 RunStatus(
-                    pipeline: report.name, chainID: runner.definition.chainID,
+                    pipeline: report.name, chainID: branch.definition.chainID,
                     state: report.state == .done ? "stopped" : report.state.rawValue, message: report.failure ?? now.trouble,
                     head: now.head?.latest, finalized: now.head?.finalized, position: report.durable, reorgs: UInt64(now.reorganisations),
                     deepestReorg: UInt64(now.deepestReorganisation), rows: now.rows.mapValues { UInt64(max(0, $0)) }, started: started))

@@ -6,12 +6,8 @@ import Synchronization
 
 /// Fetches blocks: asks for what the plan needs, checks every block, and asks again elsewhere for what is missing or wrong.
 final class BlockFetcher: Sendable {
-    /// What was learned about the endpoints while working.
+    /// What was learned about the blocks while working.
     private struct Learned {
-        /// False once an endpoint said that it has no `eth_getBlockReceipts`.
-        var hasBlockReceipts = true
-        /// Blocks that one `eth_getLogs` may span.
-        var logRange = FetchPlan.logRange
         /// Moving average of the JSON of one block. To begin with a busy block is assumed: a first request that is too small costs
         /// nothing, one that is too large makes all others wait.
         var bytesPerBlock: Double
@@ -19,12 +15,14 @@ final class BlockFetcher: Sendable {
 
     let client: RPCClient
     private var plan: FetchPlan { client.decoder.plan }
+    private let node: EthereumNode
     private let learned: Mutex<Learned>
     /// JSON that one request should bring: large enough to make requests rare, small enough that a few in flight fit the memory.
     private let bytesPerRequest = 1 << 20
 
-    init(client: RPCClient) {
+    init(client: RPCClient, node: EthereumNode) {
         self.client = client
+        self.node = node
         learned = Mutex(Learned(bytesPerBlock: client.decoder.plan.receipts ? 512 * 1024 : 64 * 1024))
     }
 
@@ -33,7 +31,7 @@ final class BlockFetcher: Sendable {
 
     /// How many blocks to ask for in one go.
     var blocksPerFetch: Int {
-        let (bytes, logRange) = learned.withLock { ($0.bytesPerBlock, $0.logRange) }
+        let (bytes, logRange) = (bytesPerBlock, node.lore.withLock { $0.logRange })
         let most = max(1, Int(Double(bytesPerRequest) / bytes))
         if plan.logTopics != nil { return max(1, min(logRange, most)) }
         let calls = plan.receipts ? 2 : 1
@@ -71,7 +69,7 @@ final class BlockFetcher: Sendable {
     // MARK: - Whole blocks
 
     private func fetchWithReceipts(_ range: ClosedRange<UInt64>) async throws -> [DecodedBlock] {
-        if client.pool.suggestedBatch < 2 || !learned.withLock({ $0.hasBlockReceipts }) {
+        if client.pool.suggestedBatch < 2 || !node.lore.withLock({ $0.hasBlockReceipts }) {
             var blocks: [DecodedBlock] = []
             for number in range { blocks.append(try await fetchInSteps(number)) }
             return blocks
@@ -118,7 +116,7 @@ final class BlockFetcher: Sendable {
                 let receipts = try tables(reply.answers[index * 2 + 1], calls[index * 2 + 1], number)
                 blocks.append(try client.decoder.decode(BlockDecoder.set(block, receipts: receipts, byteCount: share), number: number))
             } catch let error as SluiceError where error.code == .methodUnsupported {
-                learned.withLock { $0.hasBlockReceipts = false }
+                node.lore.withLock { $0.hasBlockReceipts = false }
                 return []
             } catch { fault = fault ?? error }
         }
@@ -145,7 +143,7 @@ final class BlockFetcher: Sendable {
         var failures = 0
         while true {
             // Others learn at the same time: what counts is what this attempt asked for.
-            let asksForAll = learned.withLock { $0.hasBlockReceipts }
+            let asksForAll = node.lore.withLock { $0.hasBlockReceipts }
             do {
                 if asksForAll {
                     async let block = one(.block(number), number)
@@ -157,7 +155,7 @@ final class BlockFetcher: Sendable {
                 return try await fetchWithSingleReceipts(number)
             } catch let error as SluiceError where error.code == .methodUnsupported {
                 guard asksForAll else { throw error }
-                learned.withLock { $0.hasBlockReceipts = false }
+                node.lore.withLock { $0.hasBlockReceipts = false }
             } catch let error as SluiceError where error.code == .inconsistentBlock {
                 // The parts may come from nodes that see different branches; a moment later they agree.
                 failures += 1
@@ -253,11 +251,11 @@ final class BlockFetcher: Sendable {
                     return try split(logs, among: sets, complete: topics.isEmpty, byteCount: reply.byteCount)
                 }
             }
-            learned.withLock { if $0.logRange < FetchPlan.logRange { $0.logRange += 1 } }
+            node.lore.withLock { if $0.logRange < FetchPlan.logRange { $0.logRange += 1 } }
             return blocks
         } catch let error as SluiceError where error.class == .split && range.count > 1 {
             // Too many results: ask for half, now and from now on.
-            learned.withLock { $0.logRange = max(1, range.count / 2) }
+            node.lore.withLock { $0.logRange = max(1, range.count / 2) }
             let middle = range.lowerBound + UInt64(range.count / 2)
             return try await fetchLogs(range.lowerBound...(middle - 1), topics: topics, byHash: byHash)
                 + fetchLogs(middle...range.upperBound, topics: topics, byHash: byHash)

@@ -9,15 +9,16 @@ final class EndpointCheck: Sendable {
     private let client: RPCClient
     private let time: TimeSource
     private let log: Log
-    private let lastTried = Mutex<MonotonicTime?>(nil)
+    private let node: EthereumNode
     /// Told where the network stands, as an endpoint of the right chain says.
     private let tips: TipMemory
 
-    init(client: RPCClient, tips: TipMemory, time: TimeSource, log: Log) {
+    init(client: RPCClient, node: EthereumNode) {
         self.client = client
-        self.tips = tips
-        self.time = time
-        self.log = log
+        tips = node.tips
+        time = node.time
+        log = node.log
+        self.node = node
     }
 
     /// How long those that do not answer are waited for once there is one to work with.
@@ -27,7 +28,7 @@ final class EndpointCheck: Sendable {
     /// others were given a moment: they are asked again later.
     /// - Throws: `wrong_chain` (class `config`) when no endpoint is left and at least one serves another chain; the last failure when none answers.
     func run() async throws {
-        lastTried.withLock { $0 = time.now() }
+        node.checkedAt.withLock { $0 = time.now() }
         let open = client.pool.snapshots.filter { !$0.isVerified && !$0.isQuarantined }
         guard !open.isEmpty else { return }
         var wrong: [String] = []
@@ -76,7 +77,7 @@ final class EndpointCheck: Sendable {
 
     /// The same, at most twice a minute, for endpoints that were down when the run began; failures are only logged.
     func runSometimes() async {
-        let due = lastTried.withLock { last in last.map { time.now() - $0 > .seconds(30) } ?? true }
+        let due = node.checkedAt.withLock { last in last.map { time.now() - $0 > .seconds(30) } ?? true }
         if due { try? await run() }
     }
 

@@ -4,20 +4,15 @@ import SluiceTelemetry
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct PipelineRunnerTests {
+@Suite(.timeLimit(.minutes(1))) struct HubTests {
     private func runner(
         _ oracle: FakeOracle, _ sinks: [FakeSink], start: UInt64? = 0, stop: StopSignal = StopSignal(),
         progress: PipelineProgress = PipelineProgress(),
         edgeCapacity: Int = 4096
-    ) -> PipelineRunner {
-        let register = Register(
-            name: "rows", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [], makePipe: { PassPipe() })
-        // Waits between tries are cut short: nothing here waits for anything real.
-        let time = TimeSource(now: { .zero }, sleep: { _ in try await Task.sleep(for: .milliseconds(1)) })
-        return PipelineRunner(
-            definition: PipelineDefinition(name: "test", chainID: 1, registers: [register], start: start), oracle: oracle,
-            sinks: sinks.enumerated().map { ("sink\($0.offset)", $0.element) }, progress: progress, stop: stop, time: time, log: .disabled,
-            edgeCapacity: edgeCapacity)
+    ) -> Run {
+        Run(
+            hub: hub(oracle, edgeCapacity: edgeCapacity), definition: definition("test", start: start),
+            sinks: sinks.enumerated().map { SinkAttachment("sink\($0.offset)", $0.element) }, progress: progress, stop: stop)
     }
 
     /// What a clean run over the chain would leave.
@@ -26,7 +21,7 @@ import Testing
     }
 
     /// Runs until a condition holds, then stops in good order.
-    private func follow(_ runner: PipelineRunner, stop: StopSignal, until condition: @escaping @Sendable () -> Bool) async throws {
+    private func follow(_ runner: Run, stop: StopSignal, until condition: @escaping @Sendable () -> Bool) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await runner.follow(until: nil) }
             group.addTask {
@@ -47,7 +42,6 @@ import Testing
         let writes = sinks.map(\.writes.count)
         #expect(try await runner(oracle, sinks).backfill(3...47))
         #expect(sinks.map(\.writes.count) == writes)
-        #expect(try await runner(oracle, sinks).missing(in: 0...50) == [0...2, 48...50])
         #expect(try await runner(oracle, sinks).backfill(0...50))
         for sink in sinks { #expect(sink.rows == clean(oracle, 0...50) && sink.segments.count <= 2) }
         let error = await #expect(throws: SluiceError.self) { _ = try await runner(oracle, sinks).backfill(0...61) }
@@ -67,7 +61,6 @@ import Testing
             let written = sink.writes.flatMap { Array($0) }
             #expect(Set(written).count == written.count && written.count == 41)
         }
-        #expect(oracle.calls.last == "live from 25 start 0")
     }
 
     @Test("a sink that fails ends the run with its error; the next run completes all")

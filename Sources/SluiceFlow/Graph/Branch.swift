@@ -1,0 +1,150 @@
+public import SluiceCore
+import Synchronization
+
+/// One pipeline as the runtime carries it: what it asks for, where its rows go, and how it ended.
+///
+/// A branch hangs from a graph that reads its network; several branches share one. It belongs to one run: a pipeline that is
+/// resumed is a new branch over the same sinks.
+public final class Branch: Sendable {
+    /// How far it reads.
+    public enum Goal: Sendable, Hashable {
+        /// Everything from the pipeline's start on, then whatever comes; up to a last block when there is one.
+        case follow(until: UInt64?)
+        /// What its sinks lack of a range.
+        case range(ClosedRange<UInt64>)
+    }
+
+    /// What happens to it, for whoever manages it.
+    public enum Event: Sendable {
+        /// It reads what lies behind it.
+        case backfilling
+        /// It follows the head.
+        case live
+        case ended(End)
+    }
+
+    /// How it ended.
+    public enum End: Sendable {
+        /// All that it should read is in every sink.
+        case completed
+        /// It was asked to leave: what was read is in the sinks.
+        case left
+        case failed(any Error)
+    }
+
+    private struct State {
+        var opened: [OpenedSink] = []
+        var graph: ComponentGraph?
+        var isLeaving = false
+        var end: End?
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    public let definition: PipelineDefinition
+    public let goal: Goal
+    public let progress: PipelineProgress
+    let sinks: [SinkAttachment]
+    private let notify: @Sendable (Event) -> Void
+    private let state = Mutex(State())
+
+    /// - Parameter notify: told what happens, in order; it must not block.
+    public init(
+        _ definition: PipelineDefinition, goal: Goal, sinks: [SinkAttachment], progress: PipelineProgress,
+        notify: @escaping @Sendable (Event) -> Void = { _ in }
+    ) {
+        self.definition = definition
+        self.goal = goal
+        self.sinks = sinks
+        self.progress = progress
+        self.notify = notify
+    }
+
+    /// Returns when it has ended.
+    public func ended() async -> End {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            let isOver = state.withLock { state in
+                if state.end != nil { return true }
+                state.waiters.append(continuation)
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+        return state.withLock { $0.end } ?? .left
+    }
+
+    /// Asks it to end in good order: what was read still lands. Returns at once; see `ended`.
+    public func leave() {
+        let graph = state.withLock { state in
+            state.isLeaving = true
+            return state.graph
+        }
+        graph?.remove(self)
+    }
+
+    // MARK: - For the runtime
+
+    var name: String { definition.name }
+    var stream: StreamID { StreamID(pipeline: definition.name, chainID: definition.chainID) }
+    var isLeaving: Bool { state.withLock { $0.isLeaving } }
+    /// Whether it still wants to be read for.
+    var isActive: Bool { state.withLock { !$0.isLeaving && $0.end == nil } }
+    var opened: [OpenedSink] { state.withLock { $0.opened } }
+    var until: UInt64? { if case .follow(let until) = goal { until } else { nil } }
+    /// The first block that it wants whatever its sinks hold; nil: from wherever they end.
+    var start: UInt64? {
+        switch goal {
+        case .follow: definition.start
+        case .range(let range): range.lowerBound
+        }
+    }
+
+    func tell(_ event: Event) { notify(event) }
+
+    /// Opens its sinks.
+    func open() async throws {
+        var opened: [OpenedSink] = []
+        for attachment in sinks {
+            let stream = try await attachment.sink.open(stream, tables: definition.schemas)
+            opened.append(
+                OpenedSink(
+                    name: attachment.name, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
+        }
+        state.withLock { $0.opened = opened }
+    }
+
+    /// Notes the graph that feeds it now. Returns false when it was asked to leave meanwhile.
+    func attach(to graph: ComponentGraph?) -> Bool {
+        state.withLock { state in
+            state.graph = graph
+            return !state.isLeaving && state.end == nil
+        }
+    }
+
+    /// Notes its end; the first one counts.
+    func end(_ end: End) {
+        let waiters: [CheckedContinuation<Void, Never>]? = state.withLock { state in
+            guard state.end == nil else { return nil }
+            state.end = end
+            state.graph = nil
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        guard let waiters else { return }
+        notify(.ended(end))
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+/// A sink as a pipeline uses it.
+public struct SinkAttachment: Sendable {
+    public let name: String
+    public let sink: any Sink
+    /// What happens when it is slower than what comes.
+    public let policy: EdgePolicy
+
+    public init(_ name: String, _ sink: any Sink, policy: EdgePolicy = .block) {
+        self.name = name
+        self.sink = sink
+        self.policy = policy
+    }
+}

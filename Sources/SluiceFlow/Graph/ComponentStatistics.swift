@@ -1,0 +1,37 @@
+public import SluiceCore
+
+/// Rows that went through a component. They balance: in = out + filtered + dead letters, where a component makes at most one row of each.
+public struct RowCount: Hashable, Sendable {
+    /// Rows of the tables that it reads.
+    public var `in` = 0
+    /// Rows of the tables that it makes.
+    public var out = 0
+    /// Rows left out on purpose, by reason.
+    public var filtered: [String: Int] = [:]
+    public var deadLetters = 0
+
+    public init() {}
+
+    mutating func add(in batch: Batch, needs: [Need], out tables: [Table], report: PipeReport) {
+        for need in needs { self.in += batch.table(need.table)?.rowCount ?? 0 }
+        for table in tables { out += table.rowCount }
+        for (reason, rows) in report.filtered { filtered[reason, default: 0] += rows }
+        deadLetters += report.deadLetters.count
+    }
+}
+
+/// A component as it stands in a running graph.
+public struct ComponentStatistics: Hashable, Sendable {
+    public let register: String
+    /// Branches that it works for.
+    public let users: Int
+    public let rows: RowCount
+}
+
+/// Keeps rows that could not be processed.
+public protocol DeadLetterOffice: Sendable {
+    /// Keeps letters of a stream; they are durable when it returns. Throws `pause` when no more may be kept.
+    func keep(_ letters: [DeadLetter], of stream: StreamID) async throws
+    /// Forgets letters of blocks behind a position, which were orphaned.
+    func forget(of stream: StreamID, behind position: Position) async throws
+}

@@ -1,0 +1,372 @@
+import SluiceCore
+import SluiceTelemetry
+import Synchronization
+
+/// Branches that joined together: they read what they lack together, then become part of the live reading together.
+struct Convoy: Sendable {
+    private let members: [Branch]
+    private let surroundings: Hub.Surroundings
+    private let live: LiveReading
+
+    /// Blocks that are not worth another round before the live reading is held.
+    private static let near: UInt64 = 64
+
+    init(_ members: [Branch], surroundings: Hub.Surroundings, live: LiveReading) {
+        self.members = members
+        self.surroundings = surroundings
+        self.live = live
+    }
+
+    private var active: [Branch] { members.filter(\.isActive) }
+    private var bounded: [Branch] { active.filter { if case .range = $0.goal { true } else { false } } }
+    private var following: [Branch] { active.filter { if case .follow = $0.goal { true } else { false } } }
+
+    /// Returns when all members have ended.
+    func travel() async {
+        await open()
+        await readRanges()
+        await catchUp()
+        await follow()
+        for member in members { member.end(.left) }
+    }
+
+    /// Fails a member with what `body` throws; the others go on.
+    private func each(_ branches: [Branch], _ body: @escaping @Sendable (Branch) async throws -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            for branch in branches {
+                group.addTask {
+                    do { try await body(branch) } catch { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                }
+            }
+        }
+    }
+
+    private func open() async {
+        // One behind the other: several of them may open the same file.
+        for branch in members where branch.isActive {
+            do { try await branch.open() } catch { branch.end(Task.isCancelled ? .left : .failed(error)) }
+        }
+    }
+
+    // MARK: - Ranges
+
+    private func readRanges() async {
+        guard !bounded.isEmpty else { return }
+        let oracle = oracle(bounded)
+        do {
+            let head = try await oracle.head()
+            for branch in bounded { branch.progress.note(.head(head)) }
+            for branch in bounded {
+                guard case .range(let range) = branch.goal, range.upperBound > head.latest else { continue }
+                branch.end(
+                    .failed(
+                        SluiceError(
+                            .beyondHead, .config,
+                            "backfilling \(branch.name): block \(range.upperBound) is beyond the head \(head.latest)",
+                            mend: "end the range at \(head.latest) or before, or use sluice run to follow the head")))
+            }
+            for branch in bounded { branch.tell(.backfilling) }
+            // Ranges that differ are read one behind the other, those that are equal together.
+            for range in Set(bounded.map(\.goal)).sorted(by: { $0.order < $1.order }) {
+                guard case .range(let blocks) = range else { continue }
+                let branches = bounded.filter { $0.goal == range }
+                let wants = await wants(branches)
+                try await fill(CoveragePlan(wants.map(\.want), through: blocks.upperBound), wants: wants)
+                await each(branches.filter(\.isActive)) { branch in
+                    try await branch.finish(log: surroundings.log)
+                    branch.end(.completed)
+                }
+            }
+        } catch { for branch in bounded { branch.end(Task.isCancelled ? .left : .failed(error)) } }
+    }
+
+    // MARK: - History
+
+    /// Reads what the members lack until they are near the head. An upstream that fails is asked again, for ever.
+    private func catchUp() async {
+        var pause = Duration.milliseconds(500)
+        while !following.isEmpty {
+            do {
+                await settle(following)
+                let head = try await oracle(following).head()
+                for branch in following { branch.progress.note(.head(head)) }
+                let wants = await wants(following)
+                let plan = CoveragePlan(wants.map(\.want), through: until.map { min($0, head.latest) } ?? head.latest)
+                guard Self.isFar(plan, of: wants.filter { $0.want.from != nil }.count) else { return }
+                for branch in following { branch.tell(.backfilling) }
+                try await fill(plan, wants: wants)
+                pause = .milliseconds(500)
+            } catch {
+                guard LiveReading.passes(error), !Task.isCancelled else {
+                    for branch in following { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                    return
+                }
+                await wait(pause, after: error)
+                pause = min(pause * 2, .seconds(30))
+            }
+        }
+    }
+
+    private var until: UInt64? {
+        let untils = following.map(\.until)
+        return untils.contains(nil) ? nil : untils.compactMap { $0 }.max()
+    }
+
+    /// Whether more is missing than a few blocks at the end that all lack alike.
+    private static func isFar(_ plan: CoveragePlan, of count: Int) -> Bool {
+        guard let last = plan.phases.last else { return false }
+        return plan.phases.count > 1 || last.sinks.count < count || last.range.count > near
+    }
+
+    private func wait(_ pause: Duration, after failure: any Error) async {
+        surroundings.log.error("the upstream fails; trying again", ["error": "\(failure)", "in": "\(pause)"])
+        for branch in active { branch.progress.update { $0.trouble = "\(failure)" } }
+        try? await surroundings.time.sleep(pause)
+        for branch in active { branch.progress.update { $0.trouble = nil } }
+    }
+
+    // MARK: - The head
+
+    /// Joins the live reading, and stays until all members have ended.
+    private func follow() async {
+        var pause = Duration.milliseconds(100)
+        var joined: [(branch: Branch, edges: [GraphEdge])] = []
+        while !following.isEmpty {
+            await live.hold()
+            do {
+                if let ready = try await align(following) {
+                    joined = ready
+                    try live.graph.add(ready)
+                    live.release()
+                    break
+                }
+                live.release()
+            } catch {
+                live.release()
+                guard LiveReading.passes(error), !Task.isCancelled else {
+                    for branch in following { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                    return
+                }
+                await wait(pause, after: error)
+            }
+            try? await surroundings.time.sleep(pause)
+            pause = min(pause * 2, .seconds(5))
+        }
+        for (branch, edges) in joined {
+            if branch.attach(to: live.graph) { branch.tell(.live) } else { live.graph.remove(branch) }
+            // Whoever needs nothing more than it has is done before it begins.
+            if let until = branch.until, edges.allSatisfy({ $0.position.map { $0.number >= until } ?? false }) { live.graph.remove(branch) }
+        }
+        let graph = live.graph
+        let travellers = joined
+        await each(travellers.map(\.branch)) { branch in
+            let edges = travellers.first { $0.branch === branch }?.edges ?? []
+            do {
+                try await Self.drain(branch, edges, graph: graph, flushesWhenIdle: true)
+                let isDone = branch.until.map { until in edges.allSatisfy { ($0.position?.number ?? 0) >= until } } ?? false
+                if isDone { try await branch.finish(log: surroundings.log) }
+                branch.end(isDone ? .completed : .left)
+            } catch {
+                graph.remove(branch, failing: error)
+                throw error
+            }
+        }
+    }
+
+    /// Brings all members to the block where the live reading is held, or finds where it is to begin. Nil: not possible now.
+    private func align(_ branches: [Branch]) async throws -> [(branch: Branch, edges: [GraphEdge])]? {
+        let end = live.graph.position
+        await settle(branches)
+        if let end {
+            let wants = await wants(branches)
+            // Whoever has no block yet and no wish where to begin begins behind the block where the others are.
+            try await fill(CoveragePlan(wants.map(\.want), through: end.number), wants: wants)
+        }
+        let active = branches.filter(\.isActive)
+        var edges: [(branch: Branch, edges: [GraphEdge])] = []
+        var positions: Set<UInt64> = []
+        for branch in active {
+            var own: [GraphEdge] = []
+            for sink in branch.opened {
+                let last = try await sink.last()
+                if let last { positions.insert(last.number) }
+                own.append(GraphEdge(sink: sink, last: last, channel: edgeChannel()))
+            }
+            edges.append((branch, own))
+        }
+        if let end { return positions.allSatisfy { $0 == end.number } ? edges : nil }
+        // The first ones here: they decide where it begins, if they agree.
+        guard positions.count <= 1 else { return nil }
+        let position = edges.lazy.flatMap(\.edges).compactMap(\.position).first
+        // A start behind what is held is where reading begins; what was held before stays as it is.
+        let start = active.compactMap(\.start).min()
+        live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
+        return edges
+    }
+
+    // MARK: - Reading
+
+    private struct SinkWant {
+        let branch: Branch
+        let sink: OpenedSink
+        let want: CoveragePlan.Want
+    }
+
+    private func wants(_ branches: [Branch]) async -> [SinkWant] {
+        let collected = Mutex<[(Int, [SinkWant])]>([])
+        let order = branches
+        await each(branches) { branch in
+            var held: [(OpenedSink, [Segment])] = []
+            for sink in branch.opened {
+                let segments = try await sink.stream.coverage()
+                if let last = segments.last { branch.progress.update { $0.durable[sink.name] = last.last } }
+                // What waits for finality was taken already and is not asked for again.
+                held.append((sink, segments + sink.held.withLock { $0.segments }))
+            }
+            // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends.
+            let from = branch.start ?? held.compactMap { $0.1.map(\.last.number).max() }.min().map { $0 + 1 }
+            let wants = held.map { SinkWant(branch: branch, sink: $0, want: CoveragePlan.Want(coverage: $1, from: from)) }
+            collected.withLock { $0.append((order.firstIndex { $0 === branch } ?? 0, wants)) }
+        }
+        return collected.withLock { $0.sorted { $0.0 < $1.0 }.flatMap(\.1) }
+    }
+
+    /// Undoes what the network has orphaned of the newest blocks of each sink.
+    private func settle(_ branches: [Branch]) async {
+        guard !branches.isEmpty else { return }
+        let oracle = oracle(branches)
+        let known = Mutex<[Position: Position]>([:])
+        for branch in branches where branch.isActive {
+            do {
+                for sink in branch.opened {
+                    guard let last = try await sink.last() else { continue }
+                    let settled: Position
+                    if let answer = known.withLock({ $0[last] }) {
+                        settled = answer
+                    } else {
+                        settled = try await oracle.settle(last)
+                        known.withLock { $0[last] = settled }
+                    }
+                    guard settled != last else { continue }
+                    surroundings.log.info(
+                        "undoing blocks that were orphaned meanwhile",
+                        ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
+                    _ = try await sink.rollback(to: settled)
+                    branch.progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
+                }
+            } catch {
+                // The upstream is asked again with the next round; a sink that fails, or a chain that is not the one it was, is not.
+                if !LiveReading.passes(error) { branch.end(Task.isCancelled ? .left : .failed(error)) }
+            }
+        }
+    }
+
+    private func oracle(_ branches: [Branch]) -> any Oracle {
+        let registers = branches.flatMap(\.definition.registers)
+        let needs = ((try? surroundings.registry.components(of: registers)) ?? registers).flatMap(\.needs)
+        return surroundings.makeOracle(Array(Set(needs))) { event in
+            for branch in branches where branch.isActive { branch.progress.note(event) }
+        }
+    }
+
+    /// Reads the phases of a plan. Returns early when nobody is left to read for.
+    private func fill(_ plan: CoveragePlan, wants: [SinkWant]) async throws {
+        let ends = wants.flatMap(\.want.coverage).map(\.last)
+        var before: Position?
+        for step in plan.phases {
+            let sinks = step.sinks.map { wants[$0] }.filter(\.branch.isActive)
+            guard !sinks.isEmpty else { continue }
+            let position =
+                before.flatMap { $0.number + 1 == step.range.lowerBound ? $0 : nil }
+                ?? ends.first { $0.number + 1 == step.range.lowerBound }
+            before = try await phase(step.range, after: position, sinks: sinks)
+            try Task.checkCancellation()
+        }
+    }
+
+    /// Reads one range into some sinks: what was read lands in all of them before it ends. A sink that fails ends its branch, and no
+    /// other.
+    private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
+        let signal = StopSignal()
+        let graph = ComponentGraph(registry: surroundings.registry, position: position, deadLetters: surroundings.deadLetters) { change in
+            if case .empty = change { signal.raise() }
+        }
+        var branches: [(branch: Branch, edges: [GraphEdge])] = []
+        for want in sinks {
+            let last = want.want.coverage.map(\.last).first { $0.number + 1 == range.lowerBound }
+            let edge = GraphEdge(sink: want.sink, last: last, channel: edgeChannel())
+            if let index = branches.firstIndex(where: { $0.branch === want.branch }) {
+                branches[index].edges.append(edge)
+            } else {
+                branches.append((want.branch, [edge]))
+            }
+        }
+        try graph.add(branches)
+        for (branch, _) in branches where !branch.attach(to: graph) { graph.remove(branch) }
+        let oracle = oracle(branches.map(\.branch))
+        let travellers = branches
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            for (branch, edges) in travellers {
+                group.addTask {
+                    do { try await Self.drain(branch, edges, graph: graph, flushesWhenIdle: false) } catch {
+                        graph.remove(branch, failing: error)
+                        branch.end(Task.isCancelled ? .left : .failed(error))
+                    }
+                }
+            }
+            defer { for (branch, _) in travellers { _ = branch.attach(to: nil) } }
+            do {
+                _ = try await signal.interrupting { try await oracle.backfill(range, after: position, into: graph) }
+            } catch is NobodyReads {} catch {
+                // What was read lands; the error is for whoever asked for the range.
+                graph.finish()
+                try await group.waitForAll()
+                throw error
+            }
+            graph.finish()
+            try await group.waitForAll()
+            return graph.position
+        }
+    }
+
+    private func edgeChannel() -> BoundedChannel<Transit> {
+        BoundedChannel(capacity: surroundings.edgeCapacity, weigh: \.weight)
+    }
+
+    /// Takes what comes along the edges of a branch into its sinks until they end.
+    private static func drain(_ branch: Branch, _ edges: [GraphEdge], graph: ComponentGraph, flushesWhenIdle: Bool) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for edge in edges {
+                let loop = SinkLoop(sink: edge.sink, channel: edge.channel, progress: branch.progress, flushesWhenIdle: flushesWhenIdle)
+                group.addTask {
+                    do { try await loop.run() } catch {
+                        // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
+                        graph.remove(branch, failing: error)
+                        for other in edges { other.channel.fail(error) }
+                        throw error
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+}
+
+extension Branch.Goal {
+    /// Where it begins, for sorting.
+    fileprivate var order: UInt64 { if case .range(let range) = self { range.lowerBound } else { .max } }
+}
+
+extension Branch {
+    /// Makes durable what is held, in a smaller unit if need be, and says what is not final.
+    func finish(log: Log) async throws {
+        for sink in opened {
+            if let position = try await sink.stream.finish() { progress.update { $0.durable[sink.name] = position } }
+            for segment in sink.held.withLock({ $0.segments }) {
+                log.warning(
+                    "blocks are not final yet and were held back",
+                    ["sink": "\(sink.name)", "first": "\(segment.first)", "last": "\(segment.last.number)"])
+            }
+        }
+    }
+}

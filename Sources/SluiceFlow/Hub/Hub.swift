@@ -1,0 +1,77 @@
+public import SluiceCore
+public import SluiceTelemetry
+import Synchronization
+
+/// Everything that is read from one network by one kind of oracle: one live reading for all pipelines that follow it, and one
+/// reading of history for each group of pipelines that started together.
+///
+/// Branches that join together travel together, as a convoy: what several of them lack is read once. When a convoy has come near
+/// the head, the live reading is held for a moment, the convoy reads up to the very block where that stands, and becomes part of
+/// it: across that seam there is no hole and no block twice.
+public final class Hub: Sendable {
+    /// Makes an oracle that reads what is needed.
+    public typealias MakeOracle = @Sendable (_ needs: [Need], _ observe: @escaping @Sendable (OracleEvent) -> Void) -> any Oracle
+
+    /// What the hub works with.
+    public struct Surroundings: Sendable {
+        let makeOracle: MakeOracle
+        let registry: Registry
+        let deadLetters: any DeadLetterOffice
+        let time: TimeSource
+        let log: Log
+        /// Bytes that may wait on one edge.
+        let edgeCapacity: Int
+
+        public init(
+            registry: Registry, deadLetters: any DeadLetterOffice, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
+            makeOracle: @escaping MakeOracle
+        ) {
+            self.registry = registry
+            self.deadLetters = deadLetters
+            self.time = time
+            self.log = log
+            self.edgeCapacity = edgeCapacity
+            self.makeOracle = makeOracle
+        }
+    }
+
+    private enum Command: Sendable {
+        case travel([Branch])
+        case end
+    }
+
+    private let surroundings: Surroundings
+    private let live: LiveReading
+    private let commands: BoundedChannel<Command>
+
+    public init(_ surroundings: Surroundings) {
+        self.surroundings = surroundings
+        live = LiveReading(surroundings)
+        // Commands are few, and whoever gives one must never wait.
+        commands = BoundedChannel(capacity: .max / 2)
+    }
+
+    /// Lets branches join, together. Each of them tells how it fares; `run` must be under way, or begin soon.
+    public func join(_ branches: [Branch]) async throws { try await commands.send(.travel(branches)) }
+
+    /// Lets `run` return once all branches have ended.
+    public func end() async { try? await commands.send(.end) }
+
+    /// Components of the live reading, for status pages.
+    public var components: [ComponentStatistics] { live.graph.components }
+
+    /// Works until `end` is called and all branches have ended, or the task is cancelled.
+    public func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.live.run() }
+            await withTaskGroup(of: Void.self) { convoys in
+                while let command = try? await commands.receive() {
+                    guard case .travel(let branches) = command else { break }
+                    convoys.addTask { await Convoy(branches, surroundings: self.surroundings, live: self.live).travel() }
+                }
+                if Task.isCancelled { convoys.cancelAll() }
+            }
+            live.end()
+        }
+    }
+}

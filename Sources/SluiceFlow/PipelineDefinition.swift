@@ -1,0 +1,29 @@
+public import SluiceCore
+
+extension SluiceError.Code {
+    /// A range asks for blocks that are not there yet.
+    public static let beyondHead = SluiceError.Code("beyond_head")
+}
+
+/// A pipeline as it is asked for: which registers of which chain, from where on.
+public struct PipelineDefinition: Sendable {
+    public let name: String
+    public let chainID: UInt64
+    public let registers: [Register]
+    /// The first block; nil for the head.
+    public let start: UInt64?
+
+    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?) {
+        self.name = name
+        self.chainID = chainID
+        self.registers = registers
+        self.start = start
+    }
+
+    /// The tables that come out, each once.
+    public var schemas: [Schema] {
+        registers.flatMap(\.schemas).reduce(into: []) { all, schema in
+            if !all.contains(where: { $0.name == schema.name }) { all.append(schema) }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import SluiceCore
+import SluiceTelemetry
+import Synchronization
+
+@testable import SluiceFlow
+
+let rowsRegister = Register(
+    name: "rows", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [Need("rows")], makePipe: { PassPipe() })
+
+/// Keeps letters in memory.
+final class FakeOffice: DeadLetterOffice {
+    let letters = Mutex<[String: [DeadLetter]]>([:])
+    func keep(_ new: [DeadLetter], of stream: StreamID) async throws { letters.withLock { $0[stream.pipeline, default: []] += new } }
+    func forget(of stream: StreamID, behind position: Position) async throws {
+        letters.withLock { $0[stream.pipeline]?.removeAll { $0.block.number > position.number } }
+    }
+}
+
+func definition(_ name: String, start: UInt64?, registers: [Register] = [rowsRegister]) -> PipelineDefinition {
+    PipelineDefinition(name: name, chainID: 1, registers: registers, start: start)
+}
+
+/// A hub over one fake oracle, whatever is needed of it.
+func hub(
+    _ oracle: FakeOracle, registers: [Register] = [rowsRegister], office: FakeOffice = FakeOffice(), edgeCapacity: Int = 4096
+) -> Hub {
+    // Waits between tries are cut short: nothing here waits for anything real.
+    let time = TimeSource(now: { .zero }, sleep: { _ in try await Task.sleep(for: .milliseconds(1)) })
+    let registry: Registry
+    do { registry = try Registry(registers) } catch { preconditionFailure("\(error)") }
+    return Hub(
+        Hub.Surroundings(registry: registry, deadLetters: office, time: time, log: .disabled, edgeCapacity: edgeCapacity) {
+            needs, observe in
+            oracle.made(for: needs)
+            return oracle
+        })
+}
+
+/// One pipeline, run until it ends or is told to stop.
+struct Run: Sendable {
+    let hub: Hub
+    let definition: PipelineDefinition
+    let sinks: [SinkAttachment]
+    let progress: PipelineProgress
+    let stop: StopSignal
+
+    func follow(until: UInt64?) async throws { _ = try await run(.follow(until: until)) }
+    func backfill(_ range: ClosedRange<UInt64>) async throws -> Bool { try await run(.range(range)) }
+
+    private func run(_ goal: Branch.Goal) async throws -> Bool {
+        let branch = Branch(definition, goal: goal, sinks: sinks, progress: progress)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await hub.run() }
+            group.addTask {
+                await stop.wait()
+                branch.leave()
+            }
+            try await hub.join([branch])
+            let end = await branch.ended()
+            await hub.end()
+            group.cancelAll()
+            while try await group.next() != nil {}
+            switch end {
+            case .completed: return true
+            case .left: return false
+            case .failed(let error): throw error
+            }
+        }
+    }
+}
