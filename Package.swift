@@ -113,7 +113,7 @@ let package = Package(
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"], exclude: ["Python"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx17

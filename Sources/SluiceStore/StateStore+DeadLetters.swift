@@ -21,28 +21,35 @@ extension StateStore {
         let database = try writing()
         guard !letters.isEmpty else { return 0 }
         let stamp = SQLiteValue.int(now)
-        let chain = try Self.store(stream.chainID)
+        let key: [SQLiteValue] = [.text(stream.pipeline), try Self.store(stream.chainID)]
         return try database.transaction { () throws(SluiceError) in
             let before = try openDeadLetters(database, of: stream.pipeline)
-            for letter in letters {
-                try database.run(
-                    """
-                    INSERT INTO dead_letters VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'open', NULL) ON CONFLICT DO UPDATE \
-                    SET reason = excluded.reason, message = excluded.message, payload = excluded.payload, \
-                    last_seen = excluded.last_seen, tries = tries + 1, replay_wanted = NULL, \
-                    state = CASE state WHEN 'replayed' THEN 'open' ELSE state END
-                    """,
-                    [
-                        .text(stream.pipeline), chain, .text(letter.register), try Self.store(letter.block.number),
-                        .blob(letter.block.hash.bytes), .text(letter.row), .text(letter.reason), .text(letter.message),
-                        .text(letter.payload), stamp, stamp,
-                    ])
-            }
+            for letter in letters { try keep(letter, key: key, at: stamp, in: database) }
             let after = try openDeadLetters(database, of: stream.pipeline)
             // Letters that were there already are no reason to stop, even when the limit has been lowered since.
             guard after <= limit || after <= before else { throw Self.full(stream, letters, before: before, limit: limit) }
             return after - before
         }
+    }
+
+    private func keep(_ letter: DeadLetter, key: [SQLiteValue], at stamp: SQLiteValue, in database: SQLiteDatabase) throws(SluiceError) {
+        let row = key + [.text(letter.register), .blob(letter.block.hash.bytes), .text(letter.row)]
+        let words: [SQLiteValue] = [.text(letter.reason), .text(letter.message), .text(letter.payload)]
+        var isKnown = false
+        // Not by ON CONFLICT, which uses up an id each time.
+        try database.run(
+            """
+            UPDATE dead_letters SET reason = ?, message = ?, payload = ?, last_seen = ?, tries = tries + 1, replay_wanted = NULL, \
+            state = CASE state WHEN 'replayed' THEN 'open' ELSE state END \
+            WHERE pipeline = ? AND chain_id = ? AND register = ? AND block_hash = ? AND row = ? RETURNING 1
+            """, words + [stamp] + row
+        ) { _ throws(SluiceError) in isKnown = true }
+        guard !isKnown else { return }
+        try database.run(
+            """
+            INSERT INTO dead_letters (pipeline, chain_id, register, block_hash, row, block_number, reason, message, payload, first_seen, \
+            last_seen, tries, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'open')
+            """, row + [try Self.store(letter.block.number)] + words + [stamp, stamp])
     }
 
     /// The letter of a number; nil when there is none.
