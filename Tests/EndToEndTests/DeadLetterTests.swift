@@ -54,14 +54,14 @@ extension EndToEnd {
                 let id: Int
                 let pipeline: String
                 let block: UInt64
-                let block_hash: String
+                let blockHash: String
                 let row: String
                 let reason: String
                 let tries: Int
                 let state: String
-                let first_seen: String
-                let last_seen: String
-                let replay_wanted: String?
+                let firstSeen: String
+                let lastSeen: String
+                let replayWanted: String?
                 let payload: String?
             }
             struct Count: Decodable {
@@ -69,7 +69,7 @@ extension EndToEnd {
                 let reason: String
                 let count: Int
             }
-            let dead_letters: [Letter]
+            let deadLetters: [Letter]
             let counts: [Count]
             let total: Int
             let next: Int?
@@ -78,7 +78,7 @@ extension EndToEnd {
         private static func page(_ box: Sandbox, _ arguments: String...) async throws -> Page {
             let child = try box.start(["dlq", "list", "--json", "-c", "main.yaml"] + arguments)
             #expect(try await child.wait() == .exited(0), "\(child.errors)")
-            return try JSONDecoder().decode(Page.self, from: Data(child.output.utf8))
+            return try Surroundings.decoded(Page.self, child.output)
         }
 
         @Test("list shows a line a letter and how many there are of each reason")
@@ -106,16 +106,16 @@ extension EndToEnd {
             try await Sandbox.run { box in
                 _ = try await Self.place(box)
                 let first = try await Self.page(box, "--limit", "10")
-                #expect(first.dead_letters.map(\.id) == Array(1...10) && first.next == 10 && first.total == 13)
+                #expect(first.deadLetters.map(\.id) == Array(1...10) && first.next == 10 && first.total == 13)
                 let second = try await Self.page(box, "--limit", "10", "--after", "10")
-                #expect(second.dead_letters.map(\.id) == [11, 12, 13] && second.next == nil)
+                #expect(second.deadLetters.map(\.id) == [11, 12, 13] && second.next == nil)
                 #expect(
                     second.counts.map { "\($0.pipeline) \($0.reason) \($0.count)" }
                         == ["bygone abi_malformed 1", "main abi_malformed 8", "main abi_unknown 4"])
-                let one = try #require(first.dead_letters.first)
-                #expect(one.block == 20_000_000 && one.block_hash == "0x" + String(repeating: "00", count: 32))
-                #expect(one.tries == 2 && one.first_seen == "2023-11-14T22:13:20Z" && one.last_seen == "2023-11-14T23:13:20Z")
-                #expect(try await Self.page(box, "--pipeline", "bygone").dead_letters.map(\.id) == [13])
+                let one = try #require(first.deadLetters.first)
+                #expect(one.block == 20_000_000 && one.blockHash == "0x" + String(repeating: "00", count: 32))
+                #expect(one.tries == 2 && one.firstSeen == "2023-11-14T22:13:20Z" && one.lastSeen == "2023-11-14T23:13:20Z")
+                #expect(try await Self.page(box, "--pipeline", "bygone").deadLetters.map(\.id) == [13])
             }
         }
 
@@ -133,7 +133,7 @@ extension EndToEnd {
                         "  payload\n    {\n      \"log_index\": 10,\n      \"topics\": [\n        \"0xdd\",\n        null\n      ]\n    }\n"
                     ))
                 let json = try await Self.run(box, "show", "9", "--json").output
-                let letter = try JSONDecoder().decode(Page.Letter.self, from: Data(json.utf8))
+                let letter = try Surroundings.decoded(Page.Letter.self, json)
                 #expect(letter.payload == "{\"log_index\":10,\"topics\":[\"0xdd\",null]}")
                 let unknown = try await Self.run(box, "show", "99", code: 78)
                 #expect(unknown.output.isEmpty && unknown.errors.contains("there is no dead letter 99"))
@@ -178,9 +178,9 @@ extension EndToEnd {
                 let json = try await Self.run(box, "drop", "--all", "--pipeline", "main", "--reason", "abi_unknown", "--yes", "--json")
                     .output
                 #expect(json == "{\n  \"dropped\": 4\n}\n")
-                #expect(try await Self.page(box).dead_letters.map(\.id) == [1, 2, 6, 7, 8, 13])
+                #expect(try await Self.page(box).deadLetters.map(\.id) == [1, 2, 6, 7, 8, 13])
                 #expect(try await Self.page(box, "--state", "all").total == 13)
-                #expect(try await Self.page(box, "--state", "dropped").dead_letters.map(\.id) == [3, 4, 5, 9, 10, 11, 12])
+                #expect(try await Self.page(box, "--state", "dropped").deadLetters.map(\.id) == [3, 4, 5, 9, 10, 11, 12])
                 #expect(try await Self.run(box, "drop", "--all", "--pipeline", "bygone", "--yes").output == "dropped 1 dead letter\n")
             }
         }
@@ -191,12 +191,12 @@ extension EndToEnd {
                 _ = try await Self.place(box)
                 let (_, errors) = try await Self.run(box, "replay", "2", "3", code: 1)
                 #expect(errors.contains("error[replay_unavailable]"), "\(errors)")
-                #expect(try await Self.page(box).dead_letters.filter { $0.replay_wanted != nil }.map(\.id) == [2, 3])
+                #expect(try await Self.page(box).deadLetters.filter { $0.replayWanted != nil }.map(\.id) == [2, 3])
                 #expect(try await Self.run(box, "list", "--limit", "2").output.contains("open, to be replayed"))
                 _ = try await Self.run(box, "drop", "2")
                 #expect(try await Self.run(box, "replay", "2").output == "there is nothing to replay\n")
                 _ = try await Self.run(box, "replay", "--pipeline", "main", "--reason", "abi_unknown", code: 1)
-                #expect(try await Self.page(box).dead_letters.filter { $0.replay_wanted != nil }.map(\.id) == [3, 9, 10, 11, 12])
+                #expect(try await Self.page(box).deadLetters.filter { $0.replayWanted != nil }.map(\.id) == [3, 9, 10, 11, 12])
             }
         }
 

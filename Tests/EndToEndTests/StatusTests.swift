@@ -23,14 +23,14 @@ extension EndToEnd {
                 }
                 let state: String
                 let gaps: [Gap]
-                let dead_letters: Letters
+                let deadLetters: Letters
             }
             let pipelines: [Pipeline]
         }
 
         private static func report(_ box: Sandbox) async throws -> Report.Pipeline {
             let text = try await box.output("status", "-c", "main.yaml", "--json")
-            return try #require(try JSONDecoder().decode(Report.self, from: Data(text.utf8)).pipelines.first)
+            return try #require(try Surroundings.decoded(Report.self, text).pipelines.first)
         }
 
         private static func gap(_ range: ClosedRange<UInt64>, _ kind: String, _ sinks: [String], since: String? = nil) -> Report.Gap {
@@ -77,7 +77,7 @@ extension EndToEnd {
                         Self.gap(1500...1599, "hole", ["tables"], since: "2023-11-14T22:13:20Z"),
                         Self.gap(1900...1950, "ahead", ["lake"]), Self.gap(2001...2010, "ahead", ["tables"]),
                     ])
-                #expect(report.dead_letters.open == 1 && report.dead_letters.reasons == ["bad": 1])
+                #expect(report.deadLetters.open == 1 && report.deadLetters.reasons == ["bad": 1])
                 let text = try await box.output("status", "-c", "main.yaml")
                 #expect(
                     text.contains(
@@ -117,7 +117,7 @@ extension EndToEnd {
                 let child = try box.start(["status", "-c", "main.yaml", "--json"])
                 #expect(try await child.wait() == .exited(0))
                 #expect(child.errors.isEmpty, "\(child.errors)")
-                let report = try #require(try JSONDecoder().decode(Report.self, from: Data(child.output.utf8)).pipelines.first)
+                let report = try #require(try Surroundings.decoded(Report.self, child.output).pipelines.first)
                 #expect(report.gaps.map(\.first) == [1201] && report.state == "live")
                 // Once it has stopped, the file must answer; when it cannot, what was told still stands.
                 try await store.setStatus(RunStatus(pipeline: "main", chainID: 1337, state: "stopped", head: 1400, finalized: 1100))
@@ -125,7 +125,7 @@ extension EndToEnd {
                 let again = try box.start(["status", "-c", "main.yaml", "--json"])
                 #expect(try await again.wait() == .exited(0))
                 #expect(again.errors.contains("warning: main.duckdb"), "\(again.errors)")
-                #expect(try JSONDecoder().decode(Report.self, from: Data(again.output.utf8)).pipelines.first?.gaps.map(\.first) == [1201])
+                #expect(try Surroundings.decoded(Report.self, again.output).pipelines.first?.gaps.map(\.first) == [1201])
             }
         }
 

@@ -85,6 +85,15 @@ final class Sandbox: Sendable {
     }
 }
 
+extension Surroundings {
+    /// JSON that the program wrote.
+    static func decoded<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: Data(text.utf8))
+    }
+}
+
 /// How many tests may run at a time.
 private actor Slots {
     static let shared = Slots()
