@@ -104,7 +104,7 @@ let package = Package(
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
-        tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
+        tests("SluiceStore", ["SluiceStore", "SluiceCore"], exclude: ["Golden"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
@@ -113,7 +113,7 @@ let package = Package(
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"], exclude: ["Python"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx17
