@@ -13,8 +13,9 @@ final class PipeStage: Egress {
     private let channels: [BoundedChannel<Transit>]
     private let progress: PipelineProgress
 
-    init(registers: [Register], channels: [BoundedChannel<Transit>], progress: PipelineProgress) {
-        state = Mutex(State(pipes: registers.map { $0.makePipe() }))
+    init(_ definition: PipelineDefinition, channels: [BoundedChannel<Transit>], progress: PipelineProgress) throws {
+        let context = definition.context
+        state = Mutex(State(pipes: try definition.registers.map { try $0.makePipe(context) }))
         self.channels = channels
         self.progress = progress
     }
@@ -41,8 +42,8 @@ final class PipeStage: Egress {
             var report = PipeReport()
             for index in state.pipes.indices {
                 // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                for table in try state.pipes[index].transform(batch, report: &report) where !tables.contains(where: { $0.schema.name == table.schema.name })
-                {
+                for table in try state.pipes[index].transform(batch, report: &report)
+                where !tables.contains(where: { $0.schema.name == table.schema.name }) {
                     tables.append(table)
                 }
             }

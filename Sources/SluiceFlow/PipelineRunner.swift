@@ -14,13 +14,19 @@ public struct PipelineDefinition: Sendable {
     public let registers: [Register]
     /// The first block; nil for the head.
     public let start: UInt64?
+    /// Where its addressable components find their addresses.
+    public let state: (any SharedState)?
 
-    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?) {
+    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?, state: (any SharedState)? = nil) {
         self.name = name
         self.chainID = chainID
         self.registers = registers
         self.start = start
+        self.state = state
     }
+
+    /// What its components are given when they are made.
+    var context: ComponentContext { ComponentContext(pipeline: name, state: state) }
 
     /// The tables that come out, each once.
     public var schemas: [Schema] {
@@ -182,7 +188,7 @@ public struct PipelineRunner: Sendable {
         _ opened: [OpenedSink], atTip: Bool, _ read: @escaping @Sendable (any Egress) async throws -> Void
     ) async throws -> Bool {
         let channels = opened.map { _ in BoundedChannel<Transit>(capacity: edgeCapacity, weigh: Self.weigh) }
-        let stage = PipeStage(registers: definition.registers, channels: channels, progress: progress)
+        let stage = try PipeStage(definition, channels: channels, progress: progress)
         return try await withThrowingTaskGroup(of: Bool.self) { group in
             for (sink, channel) in zip(opened, channels) {
                 let loop = SinkLoop(sink: sink, channel: channel, progress: progress, flushesWhenIdle: atTip)

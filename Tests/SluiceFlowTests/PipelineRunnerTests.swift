@@ -11,7 +11,7 @@ import Testing
         edgeCapacity: Int = 4096
     ) -> PipelineRunner {
         let register = Register(
-            name: "rows", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [], makePipe: { PassPipe() })
+            name: "rows", number: RegisterType(rawValue: 200), doc: "", schemas: [rowsSchema], maker: .oracle { PassPipe() })
         // Waits between tries are cut short: nothing here waits for anything real.
         let time = TimeSource(now: { .zero }, sleep: { _ in try await Task.sleep(for: .milliseconds(1)) })
         return PipelineRunner(

@@ -20,15 +20,16 @@ struct Application: Sendable {
 
     /// Opens the state store and makes every component; connects to nothing yet. Throws what the configuration or the store throws.
     static func open(_ configuration: SluiceConfiguration, stop: StopSignal, log: Log) async throws -> Application {
+        let registry = try Catalog.registry()
         let store = try await StateStore.open(configuration.state)
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
         for settings in configuration.sinks {
             sinks[settings.name] = Catalog.sink(settings.type)?.make(settings.name, settings.options, store)
         }
-        let runners = configuration.pipelines.compactMap { pipeline -> PipelineRunner? in
+        let runners = try configuration.pipelines.compactMap { pipeline -> PipelineRunner? in
             guard let network = configuration.network(pipeline.network) else { return nil }
-            let registers = pipeline.registers.compactMap { Catalog.register($0) }
+            let registers = try pipeline.registers.map { try registry.register($0) }
             let progress = PipelineProgress()
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: pipeline.name, chainID: network.chainID))
             let oracle = Catalog.oracle(
