@@ -27,8 +27,9 @@ import Testing
 
     private func register(_ name: String, _ seen: Box<[Int]>, table: String = "rows") -> Register {
         Register(
-            name: name, kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [Need(table)],
-            makePipe: { CountingPipe(seen) })
+            name: name, number: RegisterType(rawValue: 201), doc: "",
+            schemas: [Schema(name: table, key: rowsSchema.key, doc: "", fields: rowsSchema.fields)], needs: [Need(table)],
+            maker: .oracle { CountingPipe(seen) })
     }
 
     private func branch(
@@ -145,10 +146,11 @@ import Testing
             }
         }
         let broken = Register(
-            name: "broken", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [Need("rows")],
-            makePipe: { Throwing() })
+            name: "broken", number: RegisterType(rawValue: 202), doc: "", schemas: [rowsSchema], dependencies: ["rows"], needs: [Need("rows")],
+            maker: .pipe { _ in Throwing() })
         let dependent = Register(
-            name: "dependent", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: ["broken"], needs: [], makePipe: { PassPipe() })
+            name: "dependent", number: RegisterType(rawValue: 203), doc: "", schemas: [rowsSchema], dependencies: ["broken"], needs: [Need("rows")],
+            maker: .pipe { _ in PassPipe() })
         let oracle = FakeOracle(head: 60, finalized: 50)
         let shared = hub(oracle, registers: [rowsRegister, broken, dependent])
         let sinks = (FakeSink(), FakeSink(), FakeSink())

@@ -47,11 +47,11 @@ public struct GethBlockOracle: Oracle {
         try await tip().head
     }
 
-    public func settle(_ position: Position) async throws -> Position {
+    public func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
         try await check.run()
         guard let link = try await fetcher.header(number: position.number, hash: nil), link.ref != position else { return position }
         var follower = ChainFollower(
-            position: position, finalityDepth: network.finalityDepth, finalized: try await recent.finalized(),
+            position: position, finalityDepth: network.finalityDepth, finalized: finalized,
             knownTail: try await recent.ancestors(of: position))
         var settled = position
         try await act(on: follower.on(.block(link.ref, parentHash: link.parentHash)), follower: &follower) { settled = $0 }

@@ -5,16 +5,21 @@ import Synchronization
 final class GraphEdge: Sendable {
     let sink: OpenedSink
     let channel: BoundedChannel<Transit>
-    /// The last block that was handed over.
-    private let last: Mutex<Position?>
+    /// The first block that is wanted; nil: whatever comes.
+    private let start: UInt64?
+    /// The blocks that were handed over, without a hole.
+    private let segment: Mutex<Segment?>
 
-    init(sink: OpenedSink, last: Position?, channel: BoundedChannel<Transit>) {
+    /// - Parameter segment: what the sink holds already of what this edge goes on with.
+    init(sink: OpenedSink, start: UInt64?, segment: Segment?, channel: BoundedChannel<Transit>) {
         self.sink = sink
+        self.start = start
+        self.segment = Mutex(segment)
         self.channel = channel
-        self.last = Mutex(last)
     }
 
-    var position: Position? { last.withLock { $0 } }
+    /// The last block that was handed over.
+    var position: Position? { segment.withLock { $0?.last } }
 
     /// Sends what the sink does not have yet.
     ///
@@ -23,27 +28,36 @@ final class GraphEdge: Sendable {
     func send(_ transit: Transit) async throws {
         switch transit {
         case .finalized: try await channel.send(transit)
-        case .rollback(let position):
-            guard let here = self.position, here != position, here.number >= position.number else { return }
-            try await channel.send(transit)
-            last.withLock { $0 = position }
-        case .batch(let batch):
-            if let here = self.position, here.number >= batch.span.first {
+        case .rollback(let position): try await rollback(to: position)
+        case .batch(var batch):
+            if let start, batch.span.first < start {
+                // Others that share the reading began before.
+                guard batch.span.last.number >= start else { return }
+                batch = batch.behind(block: start - 1)
+            }
+            if let here = position, here.number >= batch.span.first {
                 let end = batch.span.last
                 if here.number <= end.number, batch.span.hash(here.number) == here.hash {
                     guard here.number < end.number else { return }
-                    let rest = batch.behind(block: here.number)
-                    try await channel.send(.batch(rest))
+                    batch = batch.behind(block: here.number)
                 } else {
-                    let before = Position(number: batch.span.first &- 1, hash: batch.span.parentHash)
-                    try await channel.send(.rollback(to: before))
-                    last.withLock { $0 = before }
-                    try await channel.send(transit)
+                    try await rollback(to: Position(number: batch.span.first &- 1, hash: batch.span.parentHash))
                 }
-            } else {
-                try await channel.send(transit)
             }
-            last.withLock { $0 = batch.span.last }
+            let span = batch.span
+            try await channel.send(.batch(batch))
+            segment.withLock { segment in
+                let first = segment.flatMap { $0.last.number + 1 == span.first ? $0.first : nil } ?? span.first
+                segment = Segment(first: first, last: span.last)
+            }
         }
+    }
+
+    private func rollback(to position: Position) async throws {
+        guard let here = segment.withLock({ $0 }), here.last != position, here.last.number >= position.number else { return }
+        // Whoever began behind that block loses all that it got, and no more.
+        let isAll = position.number < here.first
+        try await channel.send(.rollback(to: isAll ? Position(number: here.first &- 1, hash: position.hash) : position))
+        segment.withLock { $0 = isAll ? nil : Segment(first: here.first, last: position) }
     }
 }

@@ -16,18 +16,18 @@ public final class Hub: Sendable {
     public struct Surroundings: Sendable {
         let makeOracle: MakeOracle
         let registry: Registry
-        let deadLetters: any DeadLetterOffice
+        let journal: any StreamJournal
         let time: TimeSource
         let log: Log
         /// Bytes that may wait on one edge.
         let edgeCapacity: Int
 
         public init(
-            registry: Registry, deadLetters: any DeadLetterOffice, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
+            registry: Registry, journal: any StreamJournal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
             makeOracle: @escaping MakeOracle
         ) {
             self.registry = registry
-            self.deadLetters = deadLetters
+            self.journal = journal
             self.time = time
             self.log = log
             self.edgeCapacity = edgeCapacity

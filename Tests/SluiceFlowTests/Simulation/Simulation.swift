@@ -66,14 +66,14 @@ struct Simulation: Sendable {
 
     static let registers: [Register] = [
         Register(
-            name: "values", kind: .oracle, doc: "", schemas: [simulatedSchema], dependencies: [], needs: [Need("values")],
-            makePipe: { Times(factor: 1, schemas: [simulatedSchema], source: "values") }),
+            name: "values", number: RegisterType(rawValue: 200), doc: "", schemas: [simulatedSchema], needs: [Need("values")],
+            maker: .oracle { Times(factor: 1, schemas: [simulatedSchema], source: "values") }),
         Register(
-            name: "doubled", kind: .pipe, doc: "", schemas: [schema("doubled")], dependencies: ["values"], needs: [],
-            makePipe: { Times(factor: 2, schemas: [schema("doubled")], source: "values") }),
+            name: "doubled", number: RegisterType(rawValue: 201), doc: "", schemas: [schema("doubled")], dependencies: ["values"],
+            needs: [Need("values")], maker: .pipe { _ in Times(factor: 2, schemas: [schema("doubled")], source: "values") }),
         Register(
-            name: "even", kind: .pipe, doc: "", schemas: [schema("even")], dependencies: ["doubled"], needs: [],
-            makePipe: { Even(schemas: [schema("even")], source: "doubled") }),
+            name: "even", number: RegisterType(rawValue: 202), doc: "", schemas: [schema("even")], dependencies: ["doubled"],
+            needs: [Need("doubled")], maker: .pipe { _ in Even(schemas: [schema("even")], source: "doubled") }),
     ]
 
     /// What a clean run over the chain would leave of a register.
@@ -209,10 +209,13 @@ struct Simulation: Sendable {
             case 4:
                 let index = Int.random(in: 0..<plans.count, using: &random)
                 if let one = running.removeValue(forKey: index) {
+                    if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "is asked to leave") }
                     one.leave()
-                    _ = await one.ended()
+                    let end = await one.ended()
+                    if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "has left:", end) }
                     outcome.pauses += 1
                 } else {
+                    if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "joins") }
                     running[index] = branch(index)
                     try? await hub.join([running[index]].compactMap { $0 })
                 }
