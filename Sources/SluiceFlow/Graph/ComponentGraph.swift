@@ -43,6 +43,7 @@ final class ComponentGraph: Egress {
 
     private let registry: Registry
     private let journal: any StreamJournal
+    private let floor: UInt64?
     private let state = Mutex(State())
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
@@ -51,10 +52,12 @@ final class ComponentGraph: Egress {
         case needs, empty
     }
 
-    init(registry: Registry, position: Position?, journal: any StreamJournal, changed: @escaping @Sendable (Change) -> Void) {
+    /// - Parameter floor: the first block that it is read from; nil: what lies below may be undone as well.
+    init(registry: Registry, position: Position?, floor: UInt64? = nil, journal: any StreamJournal, changed: @escaping @Sendable (Change) -> Void) {
         self.registry = registry
         self.journal = journal
         self.changed = changed
+        self.floor = floor
         state.withLock { $0.position = position }
     }
 
@@ -144,6 +147,10 @@ final class ComponentGraph: Egress {
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):
+            if let floor, position.number + 1 < floor {
+                // Sinks hold other blocks down there than this reading knows of: they are settled first.
+                throw SluiceError(.onTwoBranches, .retry, "the chain changed below block \(floor) while it was read from there")
+            }
             for branch in branches { branch.progress.update { $0.emitted = position } }
             try await deliver { _ in transit }
             for branch in branches {
@@ -250,6 +257,11 @@ final class ComponentGraph: Egress {
         }
         return made
     }
+}
+
+extension SluiceError.Code {
+    /// The chain changed below the blocks that are being read, or sinks that should go on together stand on different branches of it.
+    static let onTwoBranches = Self("on_two_branches")
 }
 
 /// Thrown into an oracle when no branch is left to read for.

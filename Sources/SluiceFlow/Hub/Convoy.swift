@@ -75,14 +75,28 @@ struct Convoy: Sendable {
             for range in Set(bounded.map(\.goal)).sorted(by: { $0.order < $1.order }) {
                 guard case .range(let blocks) = range else { continue }
                 let branches = bounded.filter { $0.goal == range }
-                let wants = await wants(branches)
-                try await fill(CoveragePlan(wants.map(\.want), through: blocks.upperBound), wants: wants)
+                try await fill(branches, through: blocks.upperBound)
                 await each(branches.filter(\.isActive)) { branch in
                     try await branch.finish(log: surroundings.log)
                     branch.end(.completed)
                 }
             }
         } catch { for branch in bounded { branch.end(Task.isCancelled ? .left : .failed(error)) } }
+    }
+
+    /// Reads what sinks lack of a range. When the chain changes below it meanwhile, they are settled, and it is read again.
+    private func fill(_ branches: [Branch], through last: UInt64) async throws {
+        var attempts = 0
+        while true {
+            do {
+                try await settle(branches)
+                let wants = await wants(branches)
+                return try await fill(CoveragePlan(wants.map(\.want), through: last), wants: wants)
+            } catch let error as SluiceError where error.code == .onTwoBranches && attempts < 8 {
+                attempts += 1
+                try await surroundings.time.sleep(.milliseconds(250 * attempts))
+            }
+        }
     }
 
     // MARK: - History
@@ -186,10 +200,11 @@ struct Convoy: Sendable {
     private func align(_ branches: [Branch]) async throws -> [(branch: Branch, edges: [GraphEdge])]? {
         let end = live.graph.position
         try await settle(branches)
-        if let end {
-            let wants = await wants(branches)
+        let wants = await wants(branches)
+        // The first ones here decide where it begins: where the one ends that is furthest.
+        if let furthest = end ?? wants.flatMap(\.want.coverage).map(\.last).max(by: { $0.number < $1.number }) {
             // Whoever has no block yet and no wish where to begin begins behind the block where the others are.
-            try await fill(CoveragePlan(wants.map(\.want), through: end.number), wants: wants)
+            try await fill(CoveragePlan(wants.map(\.want), through: furthest.number), wants: wants)
         }
         let active = branches.filter(\.isActive)
         var edges: [(branch: Branch, edges: [GraphEdge])] = []
@@ -205,9 +220,8 @@ struct Convoy: Sendable {
         }
         // On another branch of the chain than the others nobody joins: with the next block one of them is undone.
         if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
-        // The first ones here: they decide where it begins, if they agree.
         guard positions.count <= 1 else { return nil }
-        let position = edges.lazy.flatMap(\.edges).compactMap(\.position).first
+        let position = positions.first
         // A start behind what is held is where reading begins; what was held before stays as it is.
         let start = active.compactMap(\.start).min()
         live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
@@ -315,7 +329,7 @@ struct Convoy: Sendable {
     /// other.
     private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
         let signal = StopSignal()
-        let graph = ComponentGraph(registry: surroundings.registry, position: position, journal: surroundings.journal) { change in
+        let graph = ComponentGraph(registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal) { change in
             if case .empty = change { signal.raise() }
         }
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
@@ -380,11 +394,6 @@ struct Convoy: Sendable {
             try await group.waitForAll()
         }
     }
-}
-
-extension SluiceError.Code {
-    /// Sinks that should go on together stand on different branches of the chain.
-    static let onTwoBranches = Self("on_two_branches")
 }
 
 extension Branch.Goal {
