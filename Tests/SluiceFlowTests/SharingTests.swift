@@ -146,10 +146,12 @@ import Testing
             }
         }
         let broken = Register(
-            name: "broken", number: RegisterType(rawValue: 202), doc: "", schemas: [rowsSchema], dependencies: ["rows"], needs: [Need("rows")],
+            name: "broken", number: RegisterType(rawValue: 202), doc: "", schemas: [rowsSchema], dependencies: ["rows"],
+            needs: [Need("rows")],
             maker: .pipe { _ in Throwing() })
         let dependent = Register(
-            name: "dependent", number: RegisterType(rawValue: 203), doc: "", schemas: [rowsSchema], dependencies: ["broken"], needs: [Need("rows")],
+            name: "dependent", number: RegisterType(rawValue: 203), doc: "", schemas: [rowsSchema], dependencies: ["broken"],
+            needs: [Need("rows")],
             maker: .pipe { _ in PassPipe() })
         let oracle = FakeOracle(head: 60, finalized: 50)
         let shared = hub(oracle, registers: [rowsRegister, broken, dependent])

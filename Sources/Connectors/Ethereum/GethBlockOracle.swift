@@ -62,7 +62,7 @@ public struct GethBlockOracle: Oracle {
         let tip = try await tip()
         observe(.head(tip.head))
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
-        var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
+        var follower = ChainFollower(position: before, start: before == nil ? range.lowerBound : nil, finalityDepth: network.finalityDepth)
         try await egress.send(.finalized(tip.head.finalized))
         // Where the network says what is final, that holds here too, not the depth.
         let highest = follower.head?.number

@@ -53,7 +53,10 @@ final class ComponentGraph: Egress {
     }
 
     /// - Parameter floor: the first block that it is read from; nil: what lies below may be undone as well.
-    init(registry: Registry, position: Position?, floor: UInt64? = nil, journal: any StreamJournal, changed: @escaping @Sendable (Change) -> Void) {
+    init(
+        registry: Registry, position: Position?, floor: UInt64? = nil, journal: any StreamJournal,
+        changed: @escaping @Sendable (Change) -> Void
+    ) {
         self.registry = registry
         self.journal = journal
         self.changed = changed
@@ -152,6 +155,8 @@ final class ComponentGraph: Egress {
                 throw SluiceError(.onTwoBranches, .retry, "the chain changed below block \(floor) while it was read from there")
             }
             for branch in branches { branch.progress.update { $0.emitted = position } }
+            // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
+            state.withLock { $0.position = position }
             try await deliver { _ in transit }
             for branch in branches {
                 do {
@@ -160,7 +165,6 @@ final class ComponentGraph: Egress {
             }
             state.withLock { state in
                 for index in state.nodes.indices { state.nodes[index].pipe.rollback(to: position) }
-                state.position = position
             }
         case .finalized: try await deliver { _ in transit }
         }

@@ -315,6 +315,13 @@ struct Convoy: Sendable {
             let ends = [before] + sinks.flatMap(\.want.coverage).map(\.last)
             let befores = Set(ends.compactMap { $0 }.filter { $0.number + 1 == step.range.lowerBound })
             guard befores.count <= 1 else { throw Self.onTwoBranches(befores) }
+            surroundings.log.debug(
+                "reading blocks that are missing",
+                [
+                    "from": "\(step.range.lowerBound)", "to": "\(step.range.upperBound)",
+                    "behind": "\(befores.first.map { "\($0.number)" } ?? "-")",
+                    "sinks": "\(sinks.map { "\($0.branch.name)/\($0.sink.name)" }.joined(separator: " "))",
+                ])
             before = try await phase(step.range, after: befores.first, sinks: sinks)
             try Task.checkCancellation()
         }
@@ -329,7 +336,9 @@ struct Convoy: Sendable {
     /// other.
     private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
         let signal = StopSignal()
-        let graph = ComponentGraph(registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal) { change in
+        let graph = ComponentGraph(
+            registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal
+        ) { change in
             if case .empty = change { signal.raise() }
         }
         var branches: [(branch: Branch, edges: [GraphEdge])] = []

@@ -46,7 +46,9 @@ final class SimulatedChain: Sendable {
     func returnToOldBranch(_ random: inout SeededRandom) -> Bool {
         state.withLock { state in
             let canonical = Set(state.canonical)
-            let orphans = state.blocks.values.map(\.ref).filter { !canonical.contains($0) }.sorted { ($0.number, $0.hash) < ($1.number, $1.hash) }
+            let orphans = state.blocks.values.map(\.ref).filter { !canonical.contains($0) }.sorted {
+                ($0.number, $0.hash) < ($1.number, $1.hash)
+            }
             guard let tip = orphans.randomElement(using: &random) else { return false }
             var branch: [BlockRef] = []
             var next: Block? = state.blocks[tip.hash]
@@ -114,7 +116,9 @@ final class SimulatedMemory: RecentBlocks {
             return found
         }
     }
-    func remember(_ links: [BlockLink]) async throws { state.withLock { state in for link in links { state.links[link.ref] = link.parentHash } } }
+    func remember(_ links: [BlockLink]) async throws {
+        state.withLock { state in for link in links { state.links[link.ref] = link.parentHash } }
+    }
     func finalized() async throws -> UInt64? { state.withLock { $0.finalized } }
     func finalize(through number: UInt64) async throws {
         state.withLock { state in

@@ -46,12 +46,12 @@ struct SimulatedOracle: Oracle {
     func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
         let tip = try await head()
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
-        var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: chain.finality)
+        var follower = ChainFollower(position: before, start: before == nil ? range.lowerBound : nil, finalityDepth: chain.finality)
         try await egress.send(.finalized(tip.finalized))
         try await tell(follower.on(event(tip)), &follower, into: egress)
         var failures = 0
         while let next = follower.next, next <= range.upperBound {
-            if try await step(next, &follower, finalized: tip.finalized, cutsAtTip: false, into: egress) { continue }
+            if try await step(next...range.upperBound, &follower, finalized: tip.finalized, cutsAtTip: false, into: egress) { continue }
             failures += 1
             guard failures < 8 else { throw SluiceError(.init("block_missing"), .retry, "block \(next) does not follow") }
             try await time.sleep(.milliseconds(100))
@@ -67,8 +67,9 @@ struct SimulatedOracle: Oracle {
             finalized: position == nil ? nil : try await memory.finalized(), knownTail: known)
         while true {
             try await tell(follower.on(event(tip)), &follower, into: egress)
-            while let next = follower.next, next <= min(until ?? .max, tip.latest) {
-                if try await !step(next, &follower, finalized: tip.finalized, cutsAtTip: true, into: egress) { break }
+            let last = min(until ?? .max, tip.latest)
+            while let next = follower.next, next <= last {
+                if try await !step(next...last, &follower, finalized: tip.finalized, cutsAtTip: true, into: egress) { break }
             }
             if let until, let head = follower.head, head.number >= until { return }
             try await time.sleep(.milliseconds(1000))
@@ -84,13 +85,13 @@ struct SimulatedOracle: Oracle {
 
     /// Reads up to four blocks; returns false when that got nowhere.
     private func step(
-        _ first: UInt64, _ follower: inout ChainFollower, finalized: UInt64, cutsAtTip: Bool, into egress: any Egress
+        _ wanted: ClosedRange<UInt64>, _ follower: inout ChainFollower, finalized: UInt64, cutsAtTip: Bool, into egress: any Egress
     ) async throws -> Bool {
         try await ask()
         let before = follower.head
         var accepted: [SimulatedChain.Block] = []
         var final: UInt64?
-        for number in first...(first | 3) {
+        for number in wanted.lowerBound...min(wanted.upperBound, wanted.lowerBound | 3) {
             guard let block = chain.block(number) else { break }
             let actions = follower.on(.block(block.ref, parentHash: block.parent))
             if case .accept = actions.first {
@@ -137,7 +138,8 @@ struct SimulatedOracle: Oracle {
                 let found = hash.map { chain.block($0) } ?? chain.block(number)
                 let isKnown = found.map { chain.block($0.ref.number) == $0 || !trouble.happens() } ?? false
                 actions += follower.on(
-                    isKnown ? found.map { .header($0.ref, parentHash: $0.parent) } ?? .headerUnavailable(number: number)
+                    isKnown
+                        ? found.map { .header($0.ref, parentHash: $0.parent) } ?? .headerUnavailable(number: number)
                         : .headerUnavailable(number: number))
             case .rollback(let position): rollback(position)
             case .halt(let reorg): throw reorg.error
@@ -169,7 +171,8 @@ func simulatedBatch(_ blocks: [SimulatedChain.Block]) -> Batch? {
     let table = Table(
         schema: simulatedSchema,
         columns: [
-            Column.int64(rows.map { Int64($0.0.ref.number) }), Column.hashes(rows.map(\.0.ref.hash)), Column.int64(rows.map { Int64($0.1) }),
+            Column.int64(rows.map { Int64($0.0.ref.number) }), Column.hashes(rows.map(\.0.ref.hash)),
+            Column.int64(rows.map { Int64($0.1) }),
             Column.int64(rows.map { Int64($0.0.value) + Int64($0.1) }),
         ], rowCount: rows.count)
     return Batch(

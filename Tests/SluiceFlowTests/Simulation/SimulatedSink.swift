@@ -19,7 +19,11 @@ final class SimulatedStore: Sendable {
     /// Whoever opened it last may write: an earlier process is dead.
     private let generation = Mutex(0)
 
-    func newGeneration() -> Int { generation.withLock { $0 += 1; return $0 } }
+    func newGeneration() -> Int {
+        generation.withLock {
+            $0 += 1; return $0
+        }
+    }
     func isCurrent(_ number: Int) -> Bool { generation.withLock { $0 == number } }
 
     func rows(_ stream: StreamID) -> [String: [Row: Int]] { content.withLock { $0[stream]?.rows ?? [:] } }
@@ -35,8 +39,10 @@ final class SimulatedSink: Sink {
     let time: TimeSource
     let perTransaction: Int
     let generation: Int
+    let isTraced: Bool
 
-    init(_ store: SimulatedStore, trouble: SimulatedTrouble, time: TimeSource, perTransaction: Int, holdsBack: Bool) {
+    init(_ store: SimulatedStore, trouble: SimulatedTrouble, time: TimeSource, perTransaction: Int, holdsBack: Bool, isTraced: Bool) {
+        self.isTraced = isTraced
         self.store = store
         self.trouble = trouble
         self.time = time
@@ -78,6 +84,7 @@ private final class SimulatedStream: SinkStream {
 
     func write(_ batch: Batch) async throws -> Position? {
         try await sink.disturb()
+        if sink.isTraced { print("   ", id, "batch", batch.span.first, batch.span.last.number) }
         let isFull = try open.withLock { open in
             try open.taken.append(batch.span, stream: id)
             open.batches.append(batch)
@@ -90,6 +97,7 @@ private final class SimulatedStream: SinkStream {
     func finish() async throws -> Position? { try commit() }
 
     func rollback(to position: Position) async throws {
+        if sink.isTraced { print("   ", id, "rollback to", position.number) }
         _ = try commit()
         try alive()
         sink.store.content.withLock { all in
