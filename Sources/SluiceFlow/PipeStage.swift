@@ -2,7 +2,7 @@ import SluiceCore
 import Synchronization
 
 /// What stands between the oracle and the sinks: the pipes of all registers that the pipeline asks for. It runs in the oracle's task,
-/// one batch at a time, and sends the result into the channel of every sink.
+/// one batch at a time, and sends the result into the edge of every sink.
 final class PipeStage: Egress {
     private struct State: Sendable {
         var pipes: [any Pipe]
@@ -10,23 +10,23 @@ final class PipeStage: Egress {
     }
 
     private let state: Mutex<State>
-    private let channels: [BoundedChannel<Transit>]
+    private let edges: [Edge]
     private let progress: PipelineProgress
 
-    init(registers: [Register], channels: [BoundedChannel<Transit>], progress: PipelineProgress) {
+    init(registers: [Register], edges: [Edge], progress: PipelineProgress) {
         state = Mutex(State(pipes: registers.map { $0.makePipe() }))
-        self.channels = channels
+        self.edges = edges
         self.progress = progress
     }
 
     func send(_ transit: Transit) async throws {
         guard case .batch(let batch) = transit else {
             if case .rollback(let position) = transit { progress.update { $0.emitted = position } }
-            for channel in channels { try await channel.send(transit) }
+            for edge in edges { try await edge.send(transit) }
             return
         }
         let out = try transform(batch)
-        for channel in channels { try await channel.send(.batch(out)) }
+        for edge in edges { try await edge.send(.batch(out)) }
         progress.update { state in
             state.emitted = batch.span.last
             state.emittedTimestamp = batch.span.lastTimestamp

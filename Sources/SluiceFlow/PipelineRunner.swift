@@ -181,15 +181,15 @@ public struct PipelineRunner: Sendable {
     private func phase(
         _ opened: [OpenedSink], atTip: Bool, _ read: @escaping @Sendable (any Egress) async throws -> Void
     ) async throws -> Bool {
-        let channels = opened.map { _ in BoundedChannel<Transit>(capacity: edgeCapacity, weigh: Self.weigh) }
-        let stage = PipeStage(registers: definition.registers, channels: channels, progress: progress)
+        let edges = opened.map { _ in Edge(capacity: edgeCapacity) }
+        let stage = PipeStage(registers: definition.registers, edges: edges, progress: progress)
         return try await withThrowingTaskGroup(of: Bool.self) { group in
-            for (sink, channel) in zip(opened, channels) {
-                let loop = SinkLoop(sink: sink, channel: channel, progress: progress, flushesWhenIdle: atTip)
+            for (sink, edge) in zip(opened, edges) {
+                let loop = SinkLoop(sink: sink, edge: edge, progress: progress, flushesWhenIdle: atTip)
                 group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to this sink must not wait for it for ever.
-                        for channel in channels { channel.fail(error) }
+                        for edge in edges { edge.fail(error) }
                         throw error
                     }
                     return true
@@ -198,10 +198,10 @@ public struct PipelineRunner: Sendable {
             group.addTask {
                 do {
                     let ended = try await stop.interrupting { try await read(stage) }
-                    for channel in channels { channel.finish() }
+                    for edge in edges { edge.finish() }
                     return ended
                 } catch {
-                    for channel in channels { channel.fail(error) }
+                    for edge in edges { edge.fail(error) }
                     throw error
                 }
             }
@@ -209,12 +209,6 @@ public struct PipelineRunner: Sendable {
             while let part = try await group.next() { ended = ended && part }
             return ended
         }
-    }
-
-    private static func weigh(_ transit: Transit) -> Int {
-        // What every element costs counts too: a slow sink must not gather millions of batches without rows.
-        if case .batch(let batch) = transit { return 1024 + batch.span.count * MemoryLayout<BlockStamp>.stride + batch.byteCount }
-        return 256
     }
 
     private func followForever(from position: Position?, until: UInt64?, into egress: any Egress) async throws {

@@ -4,7 +4,7 @@ import Synchronization
 /// Takes what comes along one edge into one sink, and tells how far it is durable.
 struct SinkLoop: Sendable {
     let sink: OpenedSink
-    let channel: BoundedChannel<Transit>
+    let edge: Edge
     let progress: PipelineProgress
     /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
     let flushesWhenIdle: Bool
@@ -12,11 +12,11 @@ struct SinkLoop: Sendable {
     func run() async throws {
         while true {
             let next: Transit?
-            if let ready = channel.receiveNow() {
+            if let ready = edge.receiveNow() {
                 next = ready
             } else {
-                if flushesWhenIdle { note(try await sink.stream.flush()) }
-                next = try await channel.receive()
+                if flushesWhenIdle, edge.isIdle { note(try await sink.stream.flush()) }
+                next = try await edge.receive()
             }
             guard let next else { return note(try await sink.stream.flush()) }
             try await take(next)
