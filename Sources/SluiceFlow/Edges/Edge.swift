@@ -32,7 +32,7 @@ public final class Edge: Sendable {
         state = Mutex(EdgeState(capacity: capacity, policy: policy))
         if case .spill(let space) = policy {
             disk = Disk(files: SpillFiles(space, calls: calls), thread: WorkerThread(name: "spill"))
-            finish(state.withLock { $0.begin() })
+            carryOut(state.withLock { $0.begin() })
         } else {
             disk = nil
         }
@@ -56,7 +56,7 @@ public final class Edge: Sendable {
         let item = EdgeItem(transit)
         let isCancelled = Task.isCancelled
         switch state.withLock({ $0.offer(item, isCancelled: isCancelled) }) {
-        case .taken(let wake): finish(wake)
+        case .taken(let wake): carryOut(wake)
         case .refused(let error): throw error
         case .full: try await wait(with: item)
         }
@@ -74,7 +74,7 @@ public final class Edge: Sendable {
                 }
                 switch offer {
                 case .taken(let wake):
-                    finish(wake)
+                    carryOut(wake)
                     continuation.resume()
                 case .refused(let error): continuation.resume(throwing: error)
                 case .full: break
@@ -83,7 +83,7 @@ public final class Edge: Sendable {
         } onCancel: {
             guard let (sender, wake) = state.withLock({ $0.withdraw(id) }) else { return }
             sender.continuation.resume(throwing: CancellationError())
-            finish(wake)
+            carryOut(wake)
         }
     }
 
@@ -93,7 +93,7 @@ public final class Edge: Sendable {
     public func receive() async throws -> Transit? {
         switch state.withLock({ $0.take() }) {
         case .transit(let transit, let wake):
-            finish(wake)
+            carryOut(wake)
             return transit
         case .end: return nil
         case .failed(let error): throw error
@@ -113,7 +113,7 @@ public final class Edge: Sendable {
                 }
                 switch next {
                 case .transit(let transit, let wake):
-                    finish(wake)
+                    carryOut(wake)
                     continuation.resume(returning: transit)
                 case .end: continuation.resume(returning: nil)
                 case .failed(let error): continuation.resume(throwing: error)
@@ -128,20 +128,20 @@ public final class Edge: Sendable {
     /// The next transit if there is one in memory now. Nil too when the edge failed: `receive` says why.
     public func receiveNow() -> Transit? {
         guard case .transit(let transit, let wake) = state.withLock({ $0.take() }) else { return nil }
-        finish(wake)
+        carryOut(wake)
         return transit
     }
 
     // MARK: ending
 
     /// Nothing more will be sent; what waits is still received.
-    public func finish() { finish(state.withLock { $0.close(.success(())) }) }
+    public func finish() { carryOut(state.withLock { $0.close(.success(())) }) }
 
     /// Something went wrong: both sides see the error, what waits is dropped with the run it belonged to.
-    public func fail(_ error: any Error) { finish(state.withLock { $0.close(.failure(error)) }) }
+    public func fail(_ error: any Error) { carryOut(state.withLock { $0.close(.failure(error)) }) }
 
     /// Carries out what a change has led to.
-    private func finish(_ wake: EdgeWake) {
+    private func carryOut(_ wake: EdgeWake) {
         wake.resume()
         if wake.startsThread { disk?.thread.run { self.work() } }
     }
@@ -155,21 +155,21 @@ public final class Edge: Sendable {
             case .open:
                 do throws(SluiceError) {
                     try files.open()
-                    finish(state.withLock { $0.opened(true) })
+                    carryOut(state.withLock { $0.opened(true) })
                 } catch {
-                    finish(state.withLock { $0.opened(false) })
+                    carryOut(state.withLock { $0.opened(false) })
                     onTrouble(error)
                 }
             case .write(let items):
                 let written = files.append(items)
-                finish(state.withLock { $0.written(written) })
+                carryOut(state.withLock { $0.written(written) })
                 if let error = written.error { onTrouble(error) }
             case .load(let room, let takesOne):
                 do throws(SluiceError) {
                     let loaded = try files.read(room: room, takesOne: takesOne)
-                    finish(state.withLock { $0.loaded(loaded) })
+                    carryOut(state.withLock { $0.loaded(loaded) })
                 } catch {
-                    finish(state.withLock { $0.close(.failure(error), always: true) })
+                    carryOut(state.withLock { $0.close(.failure(error), always: true) })
                 }
             case .discard:
                 files.removeAll()

@@ -33,6 +33,8 @@ public struct EdgeAccounts: Hashable, Sendable {
     public internal(set) var diskBytes = 0
     /// Senders that are suspended now.
     public internal(set) var suspended = 0
+    /// How often a sender was suspended, ever.
+    public internal(set) var suspensions = 0
 
     public init() {}
 

@@ -85,7 +85,10 @@ struct EdgeState: Sendable {
     }
 
     /// Lets a sender wait whose transit was refused for want of room.
-    mutating func suspend(_ sender: Sender) { senders.append(sender) }
+    mutating func suspend(_ sender: Sender) {
+        senders.append(sender)
+        counted.suspensions += 1
+    }
 
     /// Sends a waiting sender away. Those behind it may fit now. Nil when it does not wait.
     mutating func withdraw(_ id: UInt64) -> (sender: Sender, wake: EdgeWake)? {

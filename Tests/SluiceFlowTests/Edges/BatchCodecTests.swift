@@ -47,7 +47,8 @@ import Testing
             let schema = Schema(name: "t", key: [], doc: doc, fields: [Field("f", .int64, doc)])
             let table = Table(schema: schema, columns: [.nulls(.int64, count: 2)], rowCount: 2)
             let span = Span(first: 1, parentHash: .zero, blocks: [BlockStamp(hash: .zero, timestamp: 0)])
-            guard case .batch(let back) = try decode(codec.encode(.batch(Batch(chainID: 1, span: span, tables: [table]))), with: &codec) else {
+            let bytes = codec.encode(.batch(Batch(chainID: 1, span: span, tables: [table])))
+            guard case .batch(let back) = try decode(bytes, with: &codec) else {
                 Issue.record("no batch")
                 return
             }

@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test("an edge does what a simple queue does, for 10,000 operations", arguments: [(1, false), (2, false), (1, true), (2, true)] as [(UInt64, Bool)])
+    @Test("an edge does what a simple queue does, for 10,000 operations", arguments: [1, 2] as [UInt64], [false, true])
     func simple(seed: UInt64, drops: Bool) async throws {
         var random = SeededRandom(seed: seed)
         let capacity = 6 * weight()

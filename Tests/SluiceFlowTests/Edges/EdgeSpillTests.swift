@@ -6,7 +6,9 @@ import Testing
 @testable import SluiceFlow
 
 @Suite(.timeLimit(.minutes(1))) struct EdgeSpillTests {
-    @Test("what memory has no room for goes by the disk: all of it arrives, in order, and nothing is left", arguments: [1, 2, 3, 4] as [UInt64])
+    @Test(
+        "what memory has no room for goes by the disk: all of it arrives, in order, and nothing is left",
+        arguments: [1, 2, 3, 4] as [UInt64])
     func order(seed: UInt64) async throws {
         let folder = TemporaryFolder()
         let space = SpillSpace(folder: folder.path, limit: 1 << 30, segmentSize: 1 << 14)

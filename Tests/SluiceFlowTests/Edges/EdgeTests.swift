@@ -85,7 +85,7 @@ import Testing
         try await eventually("both wait") { edge.accounts.suspended == 2 }
         heavy.cancel()
         try await light.value
-        #expect(edge.accounts.suspended == 0 && edge.accounts.inMemory.batches == 2)
+        #expect(edge.accounts.suspended == 0 && edge.accounts.suspensions == 2 && edge.accounts.inMemory.batches == 2)
         await #expect(throws: CancellationError.self) { try await heavy.value }
     }
 

@@ -39,7 +39,8 @@ struct RandomTables {
         for index in 0..<number(0...8) {
             let type = Self.types[number(0...Self.types.count - 1)]
             let content: Field.Content = [.varied, .repeating, .patterned][number(0...2)]
-            fields.append(Field("field_\(index)", type, nullable: number(0...1) == 1, content: content, index % 2 == 0 ? "" : "größe \(index)"))
+            let doc = index % 2 == 0 ? "" : "größe \(index)"
+            fields.append(Field("field_\(index)", type, nullable: number(0...1) == 1, content: content, doc))
             columns.append(column(type, rows: rows))
         }
         let key = fields.prefix(number(0...2)).map(\.name)
@@ -55,7 +56,9 @@ struct RandomTables {
             // Part of a larger one.
             let before = number(0...9)
             return built(type, rows: before + rows + number(0...9), nulls: 3).slice(before..<before + rows)
-        case 3: return .concatenated([built(type, rows: rows / 2, nulls: 2), .nulls(type, count: 0), built(type, rows: rows - rows / 2, nulls: 0)])
+        case 3:
+            let parts = [built(type, rows: rows / 2, nulls: 2), .nulls(type, count: 0), built(type, rows: rows - rows / 2, nulls: 0)]
+            return .concatenated(parts)
         case 4: return roomy(built(type, rows: rows, nulls: 4))
         default: return built(type, rows: rows, nulls: number(0...2))
         }
@@ -68,7 +71,8 @@ struct RandomTables {
             if nulls > 0, number(0...nulls) == 0 {
                 builder.appendNull()
             } else {
-                builder.append(bytes: (0..<(type.width ?? number(0...3) * number(0...20))).map { _ in UInt8(truncatingIfNeeded: random.next()) })
+                let count = type.width ?? number(0...3) * number(0...20)
+                builder.append(bytes: (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) })
             }
         }
         return builder.finish()
@@ -84,15 +88,19 @@ struct RandomTables {
 }
 
 /// What a transit says, with every bit that a reader may look at; two are equal when these are.
-func facts(_ transit: Transit) -> [String] {
-    guard case .batch(let batch) = transit else { return ["\(transit)"] }
-    var facts = ["\(batch.chainID) \(batch.span)"]
+func facts(_ transit: Transit) -> [UInt8] {
+    guard case .batch(let batch) = transit else { return Array("\(transit)".utf8) }
+    var facts = Array("\(batch.chainID) \(batch.span)".utf8)
     for table in batch.tables {
-        facts.append("\(table.schema) \(table.rowCount)")
+        facts += Array("\(table.schema) \(table.rowCount)".utf8)
         for column in table.columns {
-            facts.append("\(column.type) \(column.count) \(column.nullCount) \(column.offsets == nil) \(column.validity == nil)")
+            facts += Array("\(column.type) \(column.count) \(column.nullCount) \(column.offsets == nil) \(column.validity == nil)".utf8)
             // Null rows too: what lies in them is as it was.
-            for row in 0..<column.count { facts.append("\(column.isNull(row)) \(Array(column.bytes(row)))") }
+            for row in 0..<column.count {
+                let bytes = column.bytes(row)
+                facts += [column.isNull(row) ? 1 : 0, UInt8(bytes.count & 255)]
+                facts += bytes
+            }
         }
     }
     return facts

@@ -11,14 +11,14 @@ import Testing
         return (0..<count).map { _ in EdgeItem(tables.transit()) }
     }
 
-    @Test("what was written comes back in order, across files, and the files go with it", arguments: 0..<20 as Range<UInt64>)
+    @Test("what was written comes back in order, across files, and the files go with it", arguments: 0..<10 as Range<UInt64>)
     func order(seed: UInt64) throws {
         let folder = TemporaryFolder()
         let files = SpillFiles(SpillSpace(folder: folder.path, limit: 1 << 30, segmentSize: 20_000), calls: SpillCalls())
         try files.open()
         var random = SeededRandom(seed: seed)
         var waiting = items(200, seed: seed)[...]
-        var expected: [[String]] = []
+        var expected: [[UInt8]] = []
         var read = 0
         var bytes = 0
         var most = 0
@@ -40,7 +40,8 @@ import Testing
                 }
                 if takesOne, read < expected.count { #expect(!loaded.items.isEmpty || loaded.nextWeight == nil) }
                 #expect((loaded.nextWeight == nil) == (read == expected.count))
-                #expect(loaded.items.count <= 1 || loaded.items.reduce(0) { $0 + $1.weight } <= room + (takesOne ? loaded.items[0].weight : 0))
+                let weight = loaded.items.reduce(0) { $0 + $1.weight }
+                #expect(weight <= room || takesOne && loaded.items.count == 1)
                 bytes = loaded.bytes
             }
             most = max(most, folder.files.count)
@@ -79,7 +80,8 @@ import Testing
             _ = files.append([EdgeItem(numbered(1, rows: 3)), EdgeItem(.finalized(3))])
             return (files, folder.files[0], first)
         }
-        let size = try { let (_, name, _) = try prepared(); return folder.read(name).count }()
+        let (_, any, _) = try prepared()
+        let size = folder.read(any).count
         for place in 0..<size {
             let (files, name, first) = try prepared()
             var bytes = folder.read(name)
