@@ -106,6 +106,39 @@ import Testing
         #expect(edge.accounts.isBalanced && folder.files.isEmpty)
     }
 
+    @Test("a batch that was too large for the disk does not keep those behind it from there")
+    func tooLargePassed() async throws {
+        let folder = TemporaryFolder()
+        let edge = Edge(capacity: 2 * weight(), policy: .spill(SpillSpace(folder: folder.path, limit: 5_000)))
+        try await edge.send(numbered(0))
+        try await edge.send(numbered(1, rows: 1_000))
+        let third = Task { try await edge.send(numbered(2)) }
+        try await eventually("it waits behind the large one") { edge.accounts.suspended == 1 }
+        #expect(name(edge.receiveNow()) == "0")
+        try await third.value
+        try await eventually("it is on disk") { edge.accounts.onDisk.batches == 1 }
+        edge.finish()
+        #expect(try await edge.all() == ["1", "2"])
+    }
+
+    @Test("what is being written is not handed to the reader besides")
+    func readWhileWriting() async throws {
+        let folder = TemporaryFolder()
+        let gate = DiskGate(isOpen: true)
+        let edge = Edge(
+            capacity: 2 * weight(), policy: .spill(SpillSpace(folder: folder.path, limit: 1 << 20)), calls: gate.calls, onTrouble: { _ in })
+        try await eventually("the folder is ready") { gate.passed == 1 }
+        gate.set(isOpen: false)
+        for number in 0..<4 { try await edge.send(numbered(number)) }
+        try await eventually("the disk is at it") { gate.isHolding }
+        #expect([edge.receiveNow(), edge.receiveNow(), edge.receiveNow()].map(name) == ["0", "1", "end"])
+        #expect(edge.accounts.inMemory.batches == 2 && !edge.isIdle)
+        gate.set(isOpen: true)
+        edge.finish()
+        #expect(try await edge.all() == ["2", "3"])
+        #expect(edge.accounts.received.batches == 4 && edge.accounts.isBalanced)
+    }
+
     @Test("while the disk is slow the sender waits for it, and order holds")
     func slowDisk() async throws {
         let folder = TemporaryFolder()
@@ -167,7 +200,7 @@ import Testing
                 for number in 0..<200 { try await edge.send(numbered(number)) }
                 edge.finish()
             }
-            for _ in 0..<20_000 where edge.accounts.suspended == 0 { try await Task.sleep(for: .milliseconds(1)) }
+            for _ in 0..<20_000 where troubles.value == 0 { try await Task.sleep(for: .milliseconds(1)) }
             guard try await edge.all() == (0..<200).map({ "\($0)" }), troubles.value == 1 else { exit(4) }
             try await sending.value
             exit(edge.accounts.spilled.batches > 0 && edge.accounts.isBalanced && folder.files.isEmpty ? 0 : 5)

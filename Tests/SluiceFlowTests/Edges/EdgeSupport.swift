@@ -89,20 +89,42 @@ final class TemporaryFolder: Sendable {
 
 /// Holds an edge's thread before each piece of work, until it is told to go on.
 final class DiskGate: Sendable {
-    private let gate = Gate()
-    private let isOpen: Mutex<Bool>
+    private struct State {
+        var isOpen: Bool
+        var isHolding = false
+        var passed = 0
+    }
 
-    init(isOpen: Bool) { self.isOpen = Mutex(isOpen) }
+    private let gate = Gate()
+    private let state: Mutex<State>
+
+    init(isOpen: Bool) { state = Mutex(State(isOpen: isOpen)) }
+
+    /// Whether the thread stands before its work now.
+    var isHolding: Bool { state.withLock { $0.isHolding } }
+    /// How often it went on.
+    var passed: Int { state.withLock { $0.passed } }
 
     var calls: SpillCalls {
         var calls = SpillCalls()
-        calls.before = { [self] in gate.locked { while !isOpen.withLock({ $0 }) { gate.wait() } } }
+        calls.before = { [self] in
+            gate.locked {
+                while !state.withLock({ $0.isOpen }) {
+                    state.withLock { $0.isHolding = true }
+                    gate.wait()
+                }
+                state.withLock { state in
+                    state.isHolding = false
+                    state.passed += 1
+                }
+            }
+        }
         return calls
     }
 
-    func set(isOpen value: Bool) {
+    func set(isOpen: Bool) {
         gate.locked {
-            isOpen.withLock { $0 = value }
+            state.withLock { $0.isOpen = isOpen }
             gate.signal()
         }
     }
