@@ -139,6 +139,30 @@ import Testing
         #expect(edge.accounts.received.batches == 4 && edge.accounts.isBalanced)
     }
 
+    @Test("an edge that fails while the disk is at it takes nothing from it any more", arguments: [true, false])
+    func failsMeanwhile(reading: Bool) async throws {
+        let folder = TemporaryFolder()
+        let gate = DiskGate(isOpen: true)
+        let edge = Edge(
+            capacity: 2 * weight(), policy: .spill(SpillSpace(folder: folder.path, limit: 1 << 20)), calls: gate.calls, onTrouble: { _ in })
+        try await eventually("the folder is ready") { gate.passed == 1 }
+        if reading {
+            for number in 0..<9 { try await edge.send(numbered(number)) }
+            try await eventually("all is written") { edge.accounts.onDisk.batches == 7 }
+            gate.set(isOpen: false)
+            #expect(name(edge.receiveNow()) == "0")
+        } else {
+            gate.set(isOpen: false)
+            for number in 0..<4 { try await edge.send(numbered(number)) }
+        }
+        try await eventually("the disk is at it") { gate.isHolding }
+        edge.fail(Broken())
+        gate.set(isOpen: true)
+        try await eventually("the files are gone") { gate.passed > 2 && folder.files.isEmpty && edge.accounts.diskBytes == 0 }
+        #expect(edge.accounts.isBalanced && edge.accounts.waiting == .init() && edge.accounts.memoryBytes == 0)
+        #expect(edge.receiveNow() == nil)
+    }
+
     @Test("while the disk is slow the sender waits for it, and order holds")
     func slowDisk() async throws {
         let folder = TemporaryFolder()
