@@ -4,7 +4,7 @@ import Synchronization
 /// Takes what comes along one edge into one sink, and tells how far it is durable.
 struct SinkLoop: Sendable {
     let sink: OpenedSink
-    let channel: BoundedChannel<Transit>
+    let edge: Edge
     let progress: PipelineProgress
     /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
     let flushesWhenIdle: Bool
@@ -18,11 +18,11 @@ struct SinkLoop: Sendable {
         var finality = Finality()
         while true {
             let next: Transit?
-            if let ready = channel.receiveNow() {
+            if let ready = edge.receiveNow() {
                 next = ready
             } else {
-                if flushesWhenIdle { note(try await sink.stream.flush()) }
-                next = try await channel.receive()
+                if flushesWhenIdle, edge.isIdle { note(try await sink.stream.flush()) }
+                next = try await edge.receive()
             }
             guard let next else {
                 note(try await sink.stream.flush())

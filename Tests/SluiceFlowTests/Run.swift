@@ -60,9 +60,9 @@ struct Run: Sendable {
                 await stop.wait()
                 branch.leave()
             }
-            try await hub.join([branch])
+            hub.join([branch])
             let end = await branch.ended()
-            await hub.end()
+            hub.end()
             group.cancelAll()
             while try await group.next() != nil {}
             switch end {

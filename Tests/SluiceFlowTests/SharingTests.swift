@@ -53,7 +53,7 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await hub.run() }
             let result = try await body()
-            await hub.end()
+            hub.end()
             try await group.waitForAll()
             return result
         }
@@ -65,7 +65,7 @@ import Testing
         let one = hub(alone)
         try await working(one) {
             let only = branch("only", FakeSink(), until: 200)
-            try await one.join([only])
+            one.join([only])
             _ = await only.ended()
         }
         let oracle = FakeOracle(head: 200, finalized: 190)
@@ -75,7 +75,7 @@ import Testing
         let sinks = (0..<10).map { _ in FakeSink() }
         try await working(shared) {
             let branches = sinks.enumerated().map { branch("p\($0.offset)", $0.element, until: 200, registers: [register]) }
-            try await shared.join(branches)
+            shared.join(branches)
             for branch in branches { #expect(await branch.ended().isCompleted) }
         }
         for sink in sinks { #expect(sink.rows == clean(oracle, 0...200)) }
@@ -91,10 +91,10 @@ import Testing
         let (first, second) = (FakeSink(), FakeSink())
         try await working(shared) {
             let one = branch("one", first)
-            try await shared.join([one])
+            shared.join([one])
             try await eventually("the first one follows") { first.rows.count == 101 }
             let two = branch("two", second, start: 7)
-            try await shared.join([two])
+            shared.join([two])
             try await eventually("the second one has caught up") { second.rows.count == 94 }
             oracle.state.withLock { state in state.chain += (101...150).map { FakeBlock(number: $0, branch: 0) } }
             try await eventually("both go on") { first.rows.count == 151 && second.rows.count == 144 }
@@ -117,7 +117,7 @@ import Testing
         try await working(shared) {
             let one = branch("good", good)
             let two = branch("bad", bad)
-            try await shared.join([one, two])
+            shared.join([one, two])
             try await eventually("both follow") { good.rows.count == 61 && bad.rows.count == 61 }
             bad.state.withLock { $0.failAt = 65 }
             oracle.state.withLock { state in state.chain += (61...90).map { FakeBlock(number: $0, branch: 0) } }
@@ -127,7 +127,7 @@ import Testing
             #expect(bad.rows.count <= 65)
             // It is resumed from where it ended.
             let again = branch("bad", bad)
-            try await shared.join([again])
+            shared.join([again])
             try await eventually("it is back") { bad.rows.count == 91 }
             one.leave()
             again.leave()
@@ -160,7 +160,7 @@ import Testing
             let good = branch("good", sinks.0, until: 60)
             let bad = branch("bad", sinks.1, registers: [broken])
             let worse = branch("worse", sinks.2, registers: [dependent])
-            try await shared.join([good, bad, worse])
+            shared.join([good, bad, worse])
             #expect(await good.ended().isCompleted)
             for branch in [bad, worse] {
                 guard case .failed(let error as SluiceError) = await branch.ended() else { return #expect(Bool(false), "it failed") }
@@ -181,9 +181,9 @@ import Testing
         try await working(shared) {
             let one = branch("one", first)
             let two = branch("two", second, registers: [wide])
-            try await shared.join([one])
+            shared.join([one])
             try await eventually("the first one follows") { first.rows.count == 31 }
-            try await shared.join([two])
+            shared.join([two])
             try await eventually("the second one follows") {
                 second.rows.count == 31 && oracle.state.withLock { $0.needs.last } == [Need("rows"), Need("wide")]
             }
@@ -215,7 +215,7 @@ import Testing
                 } else {
                     let branch = branch("p\(index)", sinks[index], start: UInt64(index))
                     branches[index] = branch
-                    try await shared.join([branch])
+                    shared.join([branch])
                 }
                 if Bool.random(using: &random) {
                     last += UInt64.random(in: 0...3, using: &random)
@@ -225,7 +225,7 @@ import Testing
             }
             for (index, sink) in sinks.enumerated() where branches[index] == nil {
                 branches[index] = branch("p\(index)", sink, start: UInt64(index))
-                try await shared.join([branches[index]].compactMap { $0 })
+                shared.join([branches[index]].compactMap { $0 })
             }
             oracle.state.withLock { $0.finalized = last }
             for (index, sink) in sinks.enumerated() {

@@ -130,13 +130,13 @@ final class ComponentGraph: Egress {
             return (outlet, state.outlets.isEmpty)
         }
         guard let outlet else { return }
-        for edge in outlet.edges { error.map { edge.channel.fail($0) } ?? edge.channel.finish() }
+        for edge in outlet.edges { error.map { edge.edge.fail($0) } ?? edge.edge.finish() }
         changed(isEmpty ? .empty : .needs)
     }
 
     /// Ends all edges: what was sent still lands.
     func finish() {
-        for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.channel.finish() }
+        for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.edge.finish() }
     }
 
     /// Tells all branches what the oracle says of the network.

@@ -4,18 +4,18 @@ import Synchronization
 /// The edge from a graph into one sink of one branch, and what went along it.
 final class GraphEdge: Sendable {
     let sink: OpenedSink
-    let channel: BoundedChannel<Transit>
+    let edge: Edge
     /// The first block that is wanted; nil: whatever comes.
     private let start: UInt64?
     /// The blocks that were handed over, without a hole.
     private let segment: Mutex<Segment?>
 
     /// - Parameter segment: what the sink holds already of what this edge goes on with.
-    init(sink: OpenedSink, start: UInt64?, segment: Segment?, channel: BoundedChannel<Transit>) {
+    init(sink: OpenedSink, start: UInt64?, segment: Segment?, edge: Edge) {
         self.sink = sink
         self.start = start
         self.segment = Mutex(segment)
-        self.channel = channel
+        self.edge = edge
     }
 
     /// The last block that was handed over.
@@ -27,7 +27,7 @@ final class GraphEdge: Sendable {
     /// changed. So the edge compares: what it has is left out, and what contradicts what it has undoes that first.
     func send(_ transit: Transit) async throws {
         switch transit {
-        case .finalized: try await channel.send(transit)
+        case .finalized: try await edge.send(transit)
         case .rollback(let position): try await rollback(to: position)
         case .batch(var batch):
             if let start, batch.span.first < start {
@@ -45,7 +45,7 @@ final class GraphEdge: Sendable {
                 }
             }
             let span = batch.span
-            try await channel.send(.batch(batch))
+            try await edge.send(.batch(batch))
             segment.withLock { segment in
                 let first = segment.flatMap { $0.last.number + 1 == span.first ? $0.first : nil } ?? span.first
                 segment = Segment(first: first, last: span.last)
@@ -57,7 +57,7 @@ final class GraphEdge: Sendable {
         guard let here = segment.withLock({ $0 }), here.last != position, here.last.number >= position.number else { return }
         // Whoever began behind that block loses all that it got, and no more.
         let isAll = position.number < here.first
-        try await channel.send(.rollback(to: isAll ? Position(number: here.first &- 1, hash: position.hash) : position))
+        try await edge.send(.rollback(to: isAll ? Position(number: here.first &- 1, hash: position.hash) : position))
         segment.withLock { $0 = isAll ? nil : Segment(first: here.first, last: position) }
     }
 }

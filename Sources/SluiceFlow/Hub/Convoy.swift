@@ -214,7 +214,7 @@ struct Convoy: Sendable {
             for sink in branch.opened {
                 let segment = try await sink.segment()
                 if let segment { positions.insert(segment.last) }
-                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, channel: edgeChannel()))
+                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: edge(into: sink)))
             }
             edges.append((branch, own))
         }
@@ -344,7 +344,7 @@ struct Convoy: Sendable {
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
         for want in sinks {
             let segment = want.want.coverage.first { $0.last.number + 1 == range.lowerBound }
-            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, channel: edgeChannel())
+            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, edge: edge(into: want.sink))
             if let index = branches.firstIndex(where: { $0.branch === want.branch }) {
                 branches[index].edges.append(edge)
             } else {
@@ -379,8 +379,11 @@ struct Convoy: Sendable {
         }
     }
 
-    private func edgeChannel() -> BoundedChannel<Transit> {
-        BoundedChannel(capacity: surroundings.edgeCapacity, weigh: \.weight)
+    private func edge(into sink: OpenedSink) -> Edge {
+        let log = surroundings.log
+        return Edge(capacity: surroundings.edgeCapacity, policy: sink.policy) { trouble in
+            log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
+        }
     }
 
     /// Takes what comes along the edges of a branch into its sinks until they end.
@@ -389,13 +392,13 @@ struct Convoy: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for edge in edges {
                 let loop = SinkLoop(
-                    sink: edge.sink, channel: edge.channel, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
+                    sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
                     stream: branch.stream, journal: journal)
                 group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
                         graph.remove(branch, failing: error)
-                        for other in edges { other.channel.fail(error) }
+                        for other in edges { other.edge.fail(error) }
                         throw error
                     }
                 }

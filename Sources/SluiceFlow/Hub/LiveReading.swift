@@ -21,12 +21,13 @@ final class LiveReading: Sendable {
     let graph: ComponentGraph
     private let surroundings: Hub.Surroundings
     private let state: Mutex<State>
-    private let wake: BoundedChannel<Void>
+    /// One wish to look again is as good as several.
+    private let wake: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     init(_ surroundings: Hub.Surroundings) {
         self.surroundings = surroundings
         let box = WakeBox()
-        wake = BoundedChannel(capacity: .max / 2)
+        wake = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state = Mutex(State())
         graph = ComponentGraph(registry: surroundings.registry, position: nil, journal: surroundings.journal) { _ in box.call() }
         box.set { [weak self] in self?.reconsider() }
@@ -67,13 +68,14 @@ final class LiveReading: Sendable {
             return state.holders > 0 || state.isOver || needs != state.fetched ? state.changed : nil
         }
         signal?.raise()
-        wake.offer(())
+        wake.continuation.yield(())
     }
 
     // MARK: - Reading
 
     func run() async {
         var pause = Self.leastPause
+        var woken = wake.stream.makeAsyncIterator()
         while true {
             let needs = graph.needs
             let signal: StopSignal?? = state.withLock { state in
@@ -86,7 +88,7 @@ final class LiveReading: Sendable {
             }
             guard let signal else {
                 // Nothing to do until somebody comes, or lets go.
-                guard (try? await wake.receive()) != nil else { return }
+                guard await woken.next() != nil else { return }
                 continue
             }
             guard let signal else { return }

@@ -201,7 +201,7 @@ struct Simulation: Sendable {
             running[index] = branch(index)
             first.append(running[index] ?? branch(index))
         }
-        try? await hub.join(first)
+        hub.join(first)
         for _ in 0..<steps {
             try? await time.sleep(.milliseconds(Int.random(in: 1...6000, using: &random)))
             switch Int.random(in: 0..<6, using: &random) {
@@ -221,7 +221,7 @@ struct Simulation: Sendable {
                 } else {
                     if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "joins") }
                     running[index] = branch(index)
-                    try? await hub.join([running[index]].compactMap { $0 })
+                    hub.join([running[index]].compactMap { $0 })
                 }
             default: break
             }
@@ -236,7 +236,7 @@ struct Simulation: Sendable {
             for (index, one) in running.sorted(by: { $0.key < $1.key }) where one.hasEnded {
                 if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "resumed after", await one.ended()) }
                 running[index] = branch(index)
-                try? await hub.join([running[index]].compactMap { $0 })
+                hub.join([running[index]].compactMap { $0 })
             }
         }
         if !isDone(plans, chain) { outcome.failures.append("seed \(self.seed): not caught up after a quarter of an hour of peace") }
@@ -244,7 +244,7 @@ struct Simulation: Sendable {
             one.leave()
             _ = await one.ended()
         }
-        await hub.end()
+        hub.end()
         return outcome
     }
 
