@@ -197,47 +197,6 @@ import Testing
             #expect(shared.components.isEmpty)
         }
     }
-
-    @Test("reorganisations while pipelines come and go leave every table as the chain prevailed", arguments: 1...20 as ClosedRange<UInt64>)
-    func comingAndGoing(seed: UInt64) async throws {
-        var random = SeededRandom(seed: seed)
-        let oracle = FakeOracle(head: 40, finalized: 20)
-        let shared = hub(oracle)
-        let sinks = (0..<4).map { FakeSink(holdsBack: $0 == 3, perTransaction: $0 + 1, isSlow: $0 == 2) }
-        try await working(shared) {
-            var branches: [Int: Branch] = [:]
-            var last: UInt64 = 40
-            for step in 1...12 as ClosedRange<UInt8> {
-                let index = Int.random(in: 0..<sinks.count, using: &random)
-                if let branch = branches.removeValue(forKey: index) {
-                    branch.leave()
-                    _ = await branch.ended()
-                } else {
-                    let branch = branch("p\(index)", sinks[index], start: UInt64(index))
-                    branches[index] = branch
-                    shared.join([branch])
-                }
-                if Bool.random(using: &random) {
-                    last += UInt64.random(in: 0...3, using: &random)
-                    oracle.reorganise(behind: UInt64.random(in: 21...30, using: &random), to: last, branch: step)
-                }
-                try await Task.sleep(for: .milliseconds(Int.random(in: 0...5, using: &random)))
-            }
-            for (index, sink) in sinks.enumerated() where branches[index] == nil {
-                branches[index] = branch("p\(index)", sink, start: UInt64(index))
-                shared.join([branches[index]].compactMap { $0 })
-            }
-            oracle.state.withLock { $0.finalized = last }
-            for (index, sink) in sinks.enumerated() {
-                try await eventually("sink \(index) has all") { sink.rows == clean(oracle, UInt64(index)...last) }
-            }
-            for branch in branches.values {
-                branch.leave()
-                _ = await branch.ended()
-            }
-        }
-        for sink in sinks { #expect(sink.segments.count == 1) }
-    }
 }
 
 extension Branch.End {
