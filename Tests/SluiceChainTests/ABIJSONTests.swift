@@ -84,6 +84,9 @@ import Testing
         #expect(
             try json([.array([.tuple([.bool(true), .string("x")])]), .hash(.zero)], "(bool a, string b)[] l, string h")
                 == #"{"l":[{"a":true,"b":"x"}],"h":{"keccak256":"0x\#(String(repeating: "0", count: 64))"}}"#)
+        #expect(
+            try json([.int(Int256(-5)), .int(Int256(1234)), .uint(.zero)], "fixed a, fixed168x2 b, ufixed8x80 c")
+                == #"{"a":"-0.000000000000000005","b":"12.34","c":"0.\#(String(repeating: "0", count: 80))"}"#)
         // Half named and named alike: positions are what is sure.
         #expect(try json([.bool(true), .bool(false)], "bool a, bool") == "[true,false]")
         #expect(try json([.bool(true), .bool(false)], "bool a, bool a") == "[true,false]")

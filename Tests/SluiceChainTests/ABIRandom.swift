@@ -13,7 +13,7 @@ struct ABIRandom {
 
     /// A type with arrays and tuples up to so many levels deep.
     mutating func type(depth: Int = 3) -> ABIType {
-        switch below(depth > 0 ? 12 : 8) {
+        switch below(depth > 0 ? 14 : 10) {
         case 0: return .uint(8 * (1 + below(32)))
         case 1: return .int(8 * (1 + below(32)))
         case 2: return .address
@@ -22,16 +22,18 @@ struct ABIRandom {
         case 5: return .function
         case 6: return .bytes
         case 7: return .string
-        case 8, 9: return .array(type(depth: depth - 1))
-        case 10: return .fixedArray(type(depth: depth - 1), count: 1 + below(3))
+        case 8: return .ufixed(8 * (1 + below(32)), decimals: 1 + below(80))
+        case 9: return .fixed(8 * (1 + below(32)), decimals: 1 + below(80))
+        case 10, 11: return .array(type(depth: depth - 1))
+        case 12: return .fixedArray(type(depth: depth - 1), count: 1 + below(3))
         default: return .tuple((0...below(4)).map { ABIComponent(type(depth: depth - 1), "m\($0)") })
         }
     }
 
     mutating func value(_ type: ABIType) -> ABIValue {
         switch type {
-        case .uint(let bits): return .uint(number(bits))
-        case .int(let bits): return .int(Int256(bits: signed(bits)))
+        case .uint(let bits), .ufixed(let bits, _): return .uint(number(bits))
+        case .int(let bits), .fixed(let bits, _): return .int(Int256(bits: signed(bits)))
         case .address: return .address(Address(bytes(20)) ?? .zero)
         case .bool: return .bool(below(2) == 1)
         case .fixedBytes(let count): return .fixedBytes(bytes(count))

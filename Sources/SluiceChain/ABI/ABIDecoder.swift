@@ -122,13 +122,13 @@ struct ABIReader {
     /// A value type out of its word: 32 bytes, as they also stand in a topic.
     static func value(_ type: ABIType, word: UnsafeRawBufferPointer) throws(ABIMalformed) -> ABIValue {
         switch type {
-        case .uint(let bits):
-            guard isZero(word[..<(32 - width(bits))]) else { throw ABIMalformed("the number does not fit uint\(bits)") }
+        case .uint(let bits), .ufixed(let bits, _):
+            guard isZero(word[..<(32 - width(bits))]) else { throw ABIMalformed("the number does not fit \(type.name)") }
             return .uint(UInt256(word: word))
-        case .int(let bits):
+        case .int(let bits), .fixed(let bits, _):
             let first = 32 - width(bits)
             let sign: UInt8 = word[first] & 0x80 == 0 ? 0 : 0xff
-            guard word[..<first].allSatisfy({ $0 == sign }) else { throw ABIMalformed("the number does not fit int\(bits)") }
+            guard word[..<first].allSatisfy({ $0 == sign }) else { throw ABIMalformed("the number does not fit \(type.name)") }
             return .int(Int256(bits: UInt256(word: word)))
         case .address:
             guard isZero(word[..<12]), let address = Address(word[12...]) else {

@@ -49,8 +49,8 @@ public enum ABIEncoder {
     private static func word(_ value: ABIValue, as type: ABIType) throws(SluiceError) -> [UInt8] {
         let bytes: [UInt8]
         switch (type, value) {
-        case (.uint, .uint(let number)): bytes = number.bigEndianBytes
-        case (.int, .int(let number)): bytes = number.bits.bigEndianBytes
+        case (.uint, .uint(let number)), (.ufixed, .uint(let number)): bytes = number.bigEndianBytes
+        case (.int, .int(let number)), (.fixed, .int(let number)): bytes = number.bits.bigEndianBytes
         case (.address, .address(let address)): bytes = [UInt8](repeating: 0, count: 12) + address.bytes
         case (.bool, .bool(let flag)): bytes = [UInt8](repeating: 0, count: 31) + [flag ? 1 : 0]
         case (.fixedBytes(let count), .fixedBytes(let content)) where content.count == count: bytes = padded(content)

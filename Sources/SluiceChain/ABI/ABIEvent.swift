@@ -76,29 +76,25 @@ extension ABIEvent {
     /// - Parameter topics: all of the log, 32 bytes each.
     /// - Throws: `abi_malformed` (class `deadLetter`), naming the argument.
     public func decode(topics: [Hash32], data: UnsafeRawBufferPointer) throws(SluiceError) -> [ABIValue]? {
-        guard takes(topics: topics.count) else {
-            throw SluiceError(.abiMalformed, .deadLetter, "\(topics.count) topics are not those of \(signature)")
-        }
-        guard isAnonymous || topics.first == topic0 else {
-            throw SluiceError(.abiMalformed, .deadLetter, "the first topic is not that of \(signature)")
-        }
+        guard takes(topics: topics.count) else { throw malformed("the log has \(topics.count) topics, which is another number") }
+        guard isAnonymous || topics.first == topic0 else { throw malformed("the first topic is that of another event") }
         var indexed = topics.dropFirst(isAnonymous ? 0 : 1)
         if !statesIndexed, !indexed.isEmpty, indexed.count < inputs.count { return nil }
         let isTopic = statesIndexed ? inputs.map(\.isIndexed) : inputs.map { _ in !indexed.isEmpty }
 
         let rest = zip(inputs, isTopic).filter { !$1 }.map(\.0.component)
         if !rest.contains(where: \.type.isDynamic), data.count != 32 * rest.headWords {
-            throw SluiceError(
-                .abiMalformed, .deadLetter, "the data has \(data.count) bytes, the arguments of \(signature) take \(32 * rest.headWords)")
+            throw malformed("the data has \(data.count) bytes, the arguments take \(32 * rest.headWords)")
         }
-        var fromData = try ABIDecoder.decode(rest, data)[...]
+        var fromData: ArraySlice<ABIValue>
+        do { fromData = try ABIDecoder.decode(rest, data)[...] } catch { throw malformed(error.message) }
         var values: [ABIValue] = []
         values.reserveCapacity(inputs.count)
         for (index, input) in inputs.enumerated() {
             if !isTopic[index] {
                 values.append(fromData.removeFirst())
             } else if input.type.isValueType {
-                values.append(try Self.value(of: indexed.removeFirst(), as: input, at: index))
+                values.append(try value(of: indexed.removeFirst(), as: input, at: index))
             } else {
                 values.append(.hash(indexed.removeFirst()))
             }
@@ -106,10 +102,14 @@ extension ABIEvent {
         return values
     }
 
-    private static func value(of topic: Hash32, as input: Input, at index: Int) throws(SluiceError) -> ABIValue {
+    private func malformed(_ problem: String) -> SluiceError {
+        SluiceError(.abiMalformed, .deadLetter, "decoding \(signature): \(problem)")
+    }
+
+    private func value(of topic: Hash32, as input: Input, at index: Int) throws(SluiceError) -> ABIValue {
         do {
             return try topic.withBytes { word in Result { () throws(ABIMalformed) in try ABIReader.value(input.type, word: word) } }.get()
-        } catch { throw error.inside(input.component, at: index).error }
+        } catch { throw malformed(error.inside(input.component, at: index).error.message) }
     }
 
     /// The topics and the data of a log with these arguments. Of indexed ones that are no value types either the value or its hash.

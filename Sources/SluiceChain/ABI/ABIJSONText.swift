@@ -2,7 +2,7 @@ import SluiceCore
 
 /// Writes values of the contract ABI as JSON.
 ///
-/// Integers are strings of decimal digits, because most readers of JSON round large numbers. Bytes and addresses are `0x` and lower-case
+/// Numbers are strings of decimal digits, because most readers of JSON round large ones. Bytes and addresses are `0x` and lower-case
 /// hex. A tuple is an object when each member has a name of its own, else an array. What a log holds only the hash of is
 /// `{"keccak256":"0x..."}`, and text that is no UTF-8 is `{"invalid_utf8":"0x..."}`: neither can be taken for a value.
 public enum ABIJSONText {
@@ -37,8 +37,8 @@ public enum ABIJSONText {
 
     private static func append(_ value: ABIValue, as type: ABIType, to out: inout [UInt8]) {
         switch value {
-        case .uint(let number): append(plain: number.description, to: &out)
-        case .int(let number): append(plain: number.description, to: &out)
+        case .uint(let number): append(plain: pointed(number.description, type), to: &out)
+        case .int(let number): append(plain: pointed(number.description, type), to: &out)
         case .address(let address): address.withBytes { append(hex: $0, to: &out) }
         case .bool(let flag): out += (flag ? "true" : "false").utf8
         case .fixedBytes(let bytes), .function(let bytes), .bytes(let bytes): append(hex: bytes, to: &out)
@@ -54,6 +54,18 @@ public enum ABIJSONText {
             out.append(UInt8(ascii: "]"))
         case .tuple(let values):
             if case .tuple(let members) = type { append(values, as: members, to: &out) }
+        }
+    }
+
+    /// Digits with the point where a fixed-point type has it, all of its decimals behind it.
+    private static func pointed(_ digits: String, _ type: ABIType) -> String {
+        switch type {
+        case .ufixed(_, let decimals), .fixed(_, let decimals):
+            let sign = digits.hasPrefix("-") ? "-" : ""
+            let bare = String(digits.dropFirst(sign.count))
+            let filled = String(repeating: "0", count: max(0, decimals + 1 - bare.count)) + bare
+            return sign + filled.dropLast(decimals) + "." + filled.suffix(decimals)
+        default: return digits
         }
     }
 

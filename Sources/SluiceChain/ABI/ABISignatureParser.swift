@@ -167,18 +167,18 @@ struct ABISignatureParser {
         case "bytes": return .bytes
         case "string": return .string
         case "function": return .function
+        case "ufixed": return .ufixed(128, decimals: 18)
+        case "fixed": return .fixed(128, decimals: 18)
         default: break
         }
-        if word.hasPrefix("fixed") || word.hasPrefix("ufixed") {
-            throw fault(at: start, "fixed-point numbers (\(word)) are not supported", "no compiler emits them; check the type")
-        }
+        if word.hasPrefix("fixed") || word.hasPrefix("ufixed") { return try fixedPoint(word, at: start) }
         let isSized = word.hasPrefix("uint") || word.hasPrefix("int")
         let digits = word.drop { !("0"..."9").contains($0) }
         let stem = word.dropLast(digits.count)
         if isSized || stem == "bytes", let size = Int(digits), String(size) == digits {
             switch stem {
-            case "uint" where (8...256).contains(size) && size % 8 == 0: return .uint(size)
-            case "int" where (8...256).contains(size) && size % 8 == 0: return .int(size)
+            case "uint" where ABIType.isWidth(size): return .uint(size)
+            case "int" where ABIType.isWidth(size): return .int(size)
             case "bytes" where (1...32).contains(size): return .fixedBytes(size)
             case "bytes": throw fault(at: start, "'\(word)' is not a type", "bytes1 to bytes32, or bytes")
             default: break
@@ -188,6 +188,19 @@ struct ABISignatureParser {
         throw fault(
             at: start, "'\(word.prefix(40))' is not a type of the contract ABI",
             "write address for a contract, uint8 for an enum, and the members in parentheses for a struct")
+    }
+
+    private func fixedPoint(_ word: String, at start: Int) throws(SluiceError) -> ABIType {
+        let isSigned = word.hasPrefix("fixed")
+        let sizes = word.dropFirst(isSigned ? 5 : 6).split(separator: "x", omittingEmptySubsequences: false)
+        guard sizes.count == 2, let bits = Int(sizes[0]), let decimals = Int(sizes[1]),
+            sizes.map(String.init) == ["\(bits)", "\(decimals)"],
+            ABIType.isWidth(bits), (1...80).contains(decimals)
+        else {
+            throw fault(
+                at: start, "'\(word.prefix(40))' is not a type", "write \(isSigned ? "" : "u")fixed128x18: 8 to 256 bits, 1 to 80 decimals")
+        }
+        return isSigned ? .fixed(bits, decimals: decimals) : .ufixed(bits, decimals: decimals)
     }
 
     // MARK: - Text

@@ -7,12 +7,16 @@ extension SluiceError.Code {
     public static let abiMalformed = SluiceError.Code("abi_malformed")
 }
 
-/// A type of the contract ABI, as the Solidity ABI specification names them. Fixed-point numbers are missing: no compiler emits them.
+/// A type of the contract ABI, as the Solidity ABI specification names them.
 public indirect enum ABIType: Hashable, Sendable {
     /// An unsigned integer of so many bits: 8, 16, ... 256.
     case uint(Int)
     /// A signed integer of so many bits: 8, 16, ... 256.
     case int(Int)
+    /// An unsigned fixed-point number of so many bits, with so many decimals: 1 to 80.
+    case ufixed(Int, decimals: Int)
+    /// A signed fixed-point number. Solidity has none yet, but Vyper's `decimal` was one (`fixed168x10`).
+    case fixed(Int, decimals: Int)
     case address
     case bool
     /// So many bytes, 1 to 32.
@@ -53,6 +57,8 @@ extension ABIType {
         switch self {
         case .uint(let bits): "uint\(bits)"
         case .int(let bits): "int\(bits)"
+        case .ufixed(let bits, let decimals): "ufixed\(bits)x\(decimals)"
+        case .fixed(let bits, let decimals): "fixed\(bits)x\(decimals)"
         case .address: "address"
         case .bool: "bool"
         case .fixedBytes(let count): "bytes\(count)"
@@ -78,7 +84,7 @@ extension ABIType {
     /// Whether an indexed argument of it is the topic itself; of all others the topic is a hash.
     public var isValueType: Bool {
         switch self {
-        case .uint, .int, .address, .bool, .fixedBytes, .function: true
+        case .uint, .int, .ufixed, .fixed, .address, .bool, .fixedBytes, .function: true
         case .bytes, .string, .array, .fixedArray, .tuple: false
         }
     }
@@ -101,10 +107,15 @@ extension ABIType {
     /// What is wrong with it, when it was not made by the parser: nil when it is one of the specification's.
     var fault: String? { fault(depth: 0) }
 
+    /// Whether a number can have so many bits.
+    static func isWidth(_ bits: Int) -> Bool { (8...256).contains(bits) && bits % 8 == 0 }
+
     private func fault(depth: Int) -> String? {
         guard depth < Self.depthLimit else { return "more than \(Self.depthLimit) arrays and tuples inside each other" }
         switch self {
-        case .uint(let bits), .int(let bits): return (8...256).contains(bits) && bits % 8 == 0 ? nil : "\(name) is not a type"
+        case .uint(let bits), .int(let bits): return Self.isWidth(bits) ? nil : "\(name) is not a type"
+        case .ufixed(let bits, let decimals), .fixed(let bits, let decimals):
+            return Self.isWidth(bits) && (1...80).contains(decimals) ? nil : "\(name) is not a type"
         case .fixedBytes(let count): return (1...32).contains(count) ? nil : "\(name) is not a type"
         case .address, .bool, .function, .bytes, .string: return nil
         case .array(let element): return element.fault(depth: depth + 1)

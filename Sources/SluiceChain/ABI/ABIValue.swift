@@ -2,9 +2,9 @@ public import SluiceCore
 
 /// A value of the contract ABI.
 public indirect enum ABIValue: Hashable, Sendable {
-    /// Of any `uintN`.
+    /// Of any `uintN`; of `ufixedMxN` the number without its point.
     case uint(UInt256)
-    /// Of any `intN`.
+    /// Of any `intN`; of `fixedMxN` the number without its point.
     case int(Int256)
     case address(Address)
     case bool(Bool)
