@@ -82,7 +82,9 @@ public enum EthereumTables {
             Field("transaction_index", .int64, "Place of the transaction in the block."),
             Field("address", .fixedBytes(20), content: .repeating, "Contract that logged."),
             Field("data", .bytes, content: .patterned, "Arguments that are not indexed."),
-            Field("topic0", .fixedBytes(32), nullable: true, content: .repeating, "First topic: hash of the event's signature, unless anonymous."),
+            Field(
+                "topic0", .fixedBytes(32), nullable: true, content: .repeating,
+                "First topic: hash of the event's signature, unless anonymous."),
             Field("topic1", .fixedBytes(32), nullable: true, "Second topic."),
             Field("topic2", .fixedBytes(32), nullable: true, content: .repeating, "Third topic."),
             Field("topic3", .fixedBytes(32), nullable: true, content: .repeating, "Fourth topic."),
