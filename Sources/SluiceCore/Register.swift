@@ -4,10 +4,13 @@ public struct Need: Hashable, Sendable {
     public let table: String
     /// For logs: the first topics that are wanted; empty for all rows.
     public let topics: [Hash32]
+    /// For logs: the contracts that are wanted, 20 bytes each; empty for all.
+    public let addresses: [[UInt8]]
 
-    public init(_ table: String, topics: [Hash32] = []) {
+    public init(_ table: String, topics: [Hash32] = [], addresses: [[UInt8]] = []) {
         self.table = table
         self.topics = topics
+        self.addresses = addresses
     }
 }
 
