@@ -52,7 +52,7 @@ import Testing
         #expect(empty.needs.isEmpty && FetchPlan(needs: empty.needs).logFilter == nil)
         let register = EventLogRegister.register([fixed])
         #expect(register.name == "event_log" && register.needs == [fixed].needs && register.dependencies == ["geth_block"])
-        #expect(EventLogRegister.number == 3)
+        #expect(register.number.rawValue == 3)
         #expect(EventLogRegister.stateKey(pipeline: "p") == StateKey(pipeline: "p", prefix: "event_log", id: "address"))
     }
 

