@@ -64,7 +64,7 @@ let package = Package(
         module("SluiceNet", ["SluiceCore", "SluiceTelemetry", "CCurl"]),
         module("SluiceStore", ["SluiceCore", "CSQLite"]),
         module("SluiceDuckDB", ["SluiceCore", "CDuckDB"]),
-        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceStore"]),
+        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceChain", "SluiceStore"]),
 
         // One line a connector.
         connector("Ethereum"),
@@ -105,7 +105,7 @@ let package = Package(
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
-        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
+        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
             "EthereumConnector",
