@@ -12,6 +12,7 @@ extension BundleRecord {
             position.hash.withBytes { bytes.append(contentsOf: $0) }
         }
         append(ref)
+        append(Position(number: number - min(number, 1), hash: parentHash))
         append(UInt64(marks.count))
         for mark in marks {
             append(mark.taken)
@@ -26,7 +27,9 @@ extension BundleRecord {
     /// Reads what ``bytes`` made; nil for anything else.
     public init?(bytes: some Sequence<UInt8>) {
         var reader = Reader(bytes: bytes)
-        guard reader.byte() == Self.version, let found = reader.position(), let ref = found, let count = reader.number() else { return nil }
+        guard reader.byte() == Self.version, let own = reader.position(), let ref = own, let before = reader.position(),
+            let parent = before, let count = reader.number()
+        else { return nil }
         var marks: [Mark] = []
         for _ in 0..<count {
             guard let taken = reader.position(), let seen = reader.position(), let from = reader.position(), let began = reader.position(),
@@ -35,7 +38,7 @@ extension BundleRecord {
             marks.append(Mark(taken: taken, seen: seen, readFrom: from, began: began, lateBelow: late))
         }
         guard reader.isAtEnd else { return nil }
-        self.init(number: ref.number, hash: ref.hash, marks: marks)
+        self.init(number: ref.number, hash: ref.hash, parentHash: parent.hash, marks: marks)
     }
 
     private struct Reader {

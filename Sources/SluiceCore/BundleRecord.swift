@@ -24,15 +24,32 @@ public struct BundleRecord: Hashable, Sendable {
 
     public let number: UInt64
     public let hash: Hash32
+    /// The bundle before.
+    public let parentHash: Hash32
     /// In the order of the streams.
     public let marks: [Mark]
 
-    public init(number: UInt64, hash: Hash32, marks: [Mark]) {
+    public init(number: UInt64, hash: Hash32, parentHash: Hash32, marks: [Mark]) {
         self.number = number
         self.hash = hash
+        self.parentHash = parentHash
         self.marks = marks
     }
 
     /// The bundle as a block of its chain.
     public var ref: BlockRef { BlockRef(number: number, hash: hash) }
+
+    /// The records of a bundle and those before it, one behind the other, as far as they are there; records of bundles that were
+    /// undone may be among the given. Empty when that of the bundle itself is not there.
+    public static func chain(to bundle: BlockRef, among records: [BundleRecord]) -> [BundleRecord] {
+        let known = Dictionary(records.map { ($0.ref, $0) }, uniquingKeysWith: { $1 })
+        var chain: [BundleRecord] = []
+        var next = bundle
+        while let record = known[next] {
+            chain.append(record)
+            guard record.number > 1 else { break }
+            next = BlockRef(number: record.number - 1, hash: record.parentHash)
+        }
+        return chain.reversed()
+    }
 }

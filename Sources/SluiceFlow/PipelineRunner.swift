@@ -211,7 +211,7 @@ public struct PipelineRunner: Sendable {
         }
     }
 
-    private static func weigh(_ transit: Transit) -> Int {
+    static func weigh(_ transit: Transit) -> Int {
         // What every element costs counts too: a slow sink must not gather millions of batches without rows.
         if case .batch(let batch) = transit { return 1024 + batch.span.count * MemoryLayout<BlockStamp>.stride + batch.byteCount }
         return 256

@@ -65,7 +65,7 @@ import Testing
             BundleRecord.Mark(taken: position(70), seen: position(300), readFrom: position(69), began: position(2), lateBelow: .max),
             BundleRecord.Mark(taken: nil, seen: nil, readFrom: nil, began: nil, lateBelow: 0),
         ]
-        let record = BundleRecord(number: 1 << 40, hash: position(9).hash, marks: marks)
+        let record = BundleRecord(number: 1 << 40, hash: position(9).hash, parentHash: position(8).hash, marks: marks)
         let bytes = record.bytes
         #expect(BundleRecord(bytes: bytes) == record)
         for count in 0..<bytes.count { #expect(BundleRecord(bytes: bytes.prefix(count)) == nil) }
@@ -75,5 +75,20 @@ import Testing
             wrong[index] = 7
             #expect(BundleRecord(bytes: wrong) == nil)
         }
+    }
+
+    @Test("the records up to a bundle are found among those of bundles that were undone")
+    func chain() {
+        func record(_ number: UInt64, _ hash: UInt64, _ parent: UInt64) -> BundleRecord {
+            BundleRecord(number: number, hash: position(hash).hash, parentHash: position(parent).hash, marks: [])
+        }
+        let records = [record(3, 31, 21), record(2, 20, 10), record(2, 21, 10), record(1, 10, 0), record(3, 30, 20), record(5, 50, 40)]
+        func chain(_ number: UInt64, _ hash: UInt64) -> [BundleRecord] {
+            BundleRecord.chain(to: BlockRef(number: number, hash: position(hash).hash), among: records)
+        }
+        #expect(chain(3, 31) == [record(1, 10, 0), record(2, 21, 10), record(3, 31, 21)])
+        #expect(chain(3, 30) == [record(1, 10, 0), record(2, 20, 10), record(3, 30, 20)])
+        #expect(chain(5, 50) == [record(5, 50, 40)])
+        #expect(chain(4, 40) == [])
     }
 }

@@ -2,7 +2,7 @@ import SluiceCore
 
 extension Synchronizer {
     /// What another process must know to go on behind a bundle.
-    func record(of bundle: BlockRef, _ marks: [StreamMark]) -> BundleRecord {
+    func record(of bundle: BlockRef, parentHash: Hash32, _ marks: [StreamMark]) -> BundleRecord {
         let marks = streams.indices.map { index in
             let (stream, mark) = (streams[index], marks[index])
             let taken = mark.taken > 0 ? stream.ref(mark.taken - 1) : nil
@@ -16,7 +16,7 @@ extension Synchronizer {
                 taken: taken, seen: mark.seen > 0 ? stream.ref(mark.seen - 1) : nil, readFrom: readFrom, began: stream.began,
                 lateBelow: mark.lateBelow)
         }
-        return BundleRecord(number: bundle.number, hash: bundle.hash, marks: marks)
+        return BundleRecord(number: bundle.number, hash: bundle.hash, parentHash: parentHash, marks: marks)
     }
 
     /// The state behind the first record, which stands for ever, and the steps of the others. When the first bundle of all is among them it
@@ -24,7 +24,8 @@ extension Synchronizer {
     static func restore(_ records: [BundleRecord], streams count: Int) -> (DecisionLog, [StreamLog]) {
         var records = records[...]
         let none = BundleRecord.Mark(taken: nil, seen: nil, readFrom: nil, began: nil, lateBelow: 0)
-        var ground = BundleRecord(number: 0, hash: .zero, marks: [BundleRecord.Mark](repeating: none, count: count))
+        var ground = BundleRecord(
+            number: 0, hash: .zero, parentHash: .zero, marks: [BundleRecord.Mark](repeating: none, count: count))
         if let first = records.first, first.number > 1 {
             ground = first
             records = records.dropFirst()
@@ -61,7 +62,7 @@ extension BundleRecord {
     static func check(_ records: [BundleRecord], streams count: Int) throws(SluiceError) {
         for (index, record) in records.enumerated() {
             let before = index > 0 ? records[index - 1] : nil
-            let follows = before.map { $0.number + 1 == record.number } ?? (record.number > 0)
+            let follows = before.map { $0.number + 1 == record.number && $0.hash == record.parentHash } ?? (record.number > 0)
             let isWhole = record.marks.count == count && record.number < .max
             guard follows, isWhole, zip(record.marks, before?.marks ?? record.marks).allSatisfy({ $0.comes(after: $1) }) else {
                 throw SluiceError(

@@ -264,7 +264,7 @@ public struct Synchronizer: Sendable {
         log.append(Decision(kind: .bundle, bundle: bundle.ref, moment: moment, marks: step.marks))
         counts.bundles += 1
         if step.isPartial { counts.partial += 1 }
-        actions.append(.emit(bundle, record(of: bundle.ref, step.marks)))
+        actions.append(.emit(bundle, record(of: bundle.ref, parentHash: bundle.parentHash, step.marks)))
     }
 
     private mutating func settle(_ actions: inout [Action]) {
