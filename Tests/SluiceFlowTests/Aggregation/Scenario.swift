@@ -101,6 +101,10 @@ struct Scenario {
             }
             let from = following.synchronizer.readFrom[stream]
             sent[stream] = from.flatMap { from in chains[stream].firstIndex { $0.ref == from }.map { $0 + 1 } } ?? 0
+            // What came meanwhile may be final before the stream has been read again up to there.
+            if let last = chains[stream].last, draw(0...2) == 0 {
+                finalized[stream] = max(finalized[stream] ?? 0, last.number - min(last.number, draw(0...8)))
+            }
             if let finalized = finalized[stream], draw(0...1) == 0 { following.finalize(stream, finalized) }
         }
     }

@@ -165,6 +165,48 @@ import Testing
         #expect(most.blocks <= 3 * 45 && most.steps <= 3 * 45)
     }
 
+    @Test("a stream that began at the head of its chain is read again from there, whatever the head is now")
+    func began() throws {
+        for policy in [SynchronizationPolicy.onUpdate(of: 0, others: [.any]), .latestOfEach()] {
+            var following = try Following(policy, streams: 2)
+            following.send("a900 b70 a901 b71 a902")
+            #expect(following.finalized == 0)
+            let first = BlockRef(number: 899, hash: StreamBlock(stream: 0, number: 899, timestamp: 9_000).hash)
+            for count in [following.bundles.count, 1] {
+                try following.restart(holding: count)
+                #expect(following.synchronizer.readFrom[0] == first)
+                #expect(following.synchronizer.readFrom[1]?.number == (following.records.last?.marks[1].began == nil ? nil : 69))
+            }
+            // A reader that begins behind blocks that are in bundles would leave a hole.
+            var late = try Synchronizer(
+                policy: .onUpdate(of: 0, others: [.any]), streams: 1,
+                resuming: [
+                    BundleRecord(
+                        number: 1, hash: .zero, parentHash: .zero,
+                        marks: [.init(taken: first, seen: first, readFrom: first, began: nil, lateBelow: 0)])
+                ])
+            guard case .fail(let error) = late.on(.batch(stream: 0, batch([StreamBlock(stream: 0, number: 900)])), now: .zero).first else {
+                Issue.record("a hole was accepted")
+                return
+            }
+            #expect(error.code == .streamBroken)
+        }
+    }
+
+    @Test("records that are not those of the aggregator are refused")
+    func wrongRecords() throws {
+        var following = try Following(.alignedByHeight(), streams: 2)
+        following.send("a1 b1 a2 b2 a3 b3")
+        let records = following.records
+        for (wrong, streams) in [
+            (records, 3), ([records[0], records[2]], 2), ([records[1], records[0]], 2), ([records[0], records[0]], 2),
+        ] {
+            #expect { try Synchronizer(policy: .alignedByHeight(), streams: streams, resuming: wrong) } throws: {
+                ($0 as? SluiceError)?.code == .bundleRecords
+            }
+        }
+    }
+
     @Test("one stream going back below a final bundle is refused")
     func beyondFinality() throws {
         var following = try Following(.alignedByHeight(), streams: 2)
