@@ -6,6 +6,8 @@ struct StreamLog: Sendable {
         let batch: Batch
         let hash: Hash32
         let timestamp: UInt64
+        /// The greatest time up to here: blocks whose times go back do not take back what the stream has passed.
+        let reached: UInt64
         /// Counts the blocks of all streams as they come.
         let arrival: UInt64
         let since: MonotonicTime

@@ -92,7 +92,7 @@ extension Synchronizer {
 
     /// Whether a stream has come to the end of a window.
     func isBehind(_ end: UInt64, _ stream: Int) -> Bool {
-        front(stream) != nil && streams[stream].entry(streams[stream].visible - 1).timestamp >= end
+        front(stream) != nil && streams[stream].entry(streams[stream].visible - 1).reached >= end
     }
 
     /// When the first stream came to the end of a window.
@@ -102,7 +102,7 @@ extension Synchronizer {
             var (low, high) = (front(stream) ?? 0, streams[stream].visible - 1)
             while low < high {
                 let middle = low + (high - low) / 2
-                if streams[stream].entry(middle).timestamp >= end { high = middle } else { low = middle + 1 }
+                if streams[stream].entry(middle).reached >= end { high = middle } else { low = middle + 1 }
             }
             let time = streams[stream].entry(low).since
             since = min(since ?? time, time)

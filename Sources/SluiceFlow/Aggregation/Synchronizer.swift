@@ -111,6 +111,9 @@ public struct Synchronizer: Sendable {
         do throws(SluiceError) {
             switch event {
             case .batch(let stream, let batch):
+                guard batch.span.first < .max - UInt64(batch.span.count) else {
+                    throw .streamBroken(stream, at: batch.span.first, expected: streams[stream].next)
+                }
                 if batch.span.count == 1 {
                     try take(batch, stream, now, &actions)
                 } else {
@@ -146,9 +149,10 @@ public struct Synchronizer: Sendable {
         }
         arrivals += 1
         moment = arrivals
+        let timestamp = min(stamp.timestamp, .max - 1)
         let entry = StreamLog.Entry(
-            batch: batch, hash: stamp.hash, timestamp: min(stamp.timestamp, .max - 1), arrival: arrivals, since: now,
-            weight: 1024 + batch.byteCount)
+            batch: batch, hash: stamp.hash, timestamp: timestamp, reached: max(timestamp, streams[stream].entries.last?.reached ?? 0),
+            arrival: arrivals, since: now, weight: 1024 + batch.byteCount)
         streams[stream].append(entry, number: span.first)
         if span.first >= log.last.marks[stream].taken { waiting[stream] += entry.weight }
         try advance(now, &actions)
@@ -157,13 +161,11 @@ public struct Synchronizer: Sendable {
     private mutating func rollback(
         _ stream: Int, to position: Position, _ now: MonotonicTime, _ actions: inout [Action]
     ) throws(SluiceError) {
-        if let next = streams[stream].next {
-            let known = streams[stream].ref(position.number)
-            guard position.number < next, known == nil || known == position else {
-                throw .streamBroken(stream, at: position.number, expected: next)
-            }
-            if position.number + 1 == next { return }
+        let (next, known) = (streams[stream].next, streams[stream].ref(position.number))
+        guard position.number < next ?? .max, known == nil || known == position else {
+            throw .streamBroken(stream, at: position.number, expected: next)
         }
+        if position.number + 1 == next { return }
         try orphan(stream, behind: position, now, &actions)
     }
 

@@ -145,6 +145,34 @@ import Testing
         }
     }
 
+    @Test("blocks whose times go back, or make no sense, do no harm: the same bundles in whatever order they arrive", arguments: byBlocks)
+    func wildTimes(policy: SynchronizationPolicy) throws {
+        for seed in 0..<Self.seeds {
+            var random = SeededRandom(seed: seed)
+            let chains = (0..<3).map { stream in
+                (1...UInt64(60)).map { number in
+                    let near = number * 3 + UInt64.random(in: 0...20, using: &random)
+                    let far = [0, UInt64.max, UInt64.max - 1, 1 << 63][Int.random(in: 0..<4, using: &random)]
+                    let isFar = number > 50 && UInt64.random(in: 0...3, using: &random) == 0
+                    return StreamBlock(stream: stream, number: number, timestamp: isFar ? far : near)
+                }
+            }
+            var results: Set<[String]> = []
+            for _ in 0..<4 {
+                var following = try Following(policy, streams: 3)
+                var rests = chains.map { $0[...] }
+                while let stream = (0..<3).filter({ !rests[$0].isEmpty }).randomElement(using: &random) {
+                    let count = Int.random(in: 1...min(9, rests[stream].count), using: &random)
+                    following.send(Array(rests[stream].prefix(count)))
+                    rests[stream].removeFirst(count)
+                }
+                #expect(following.failure == nil)
+                results.insert(following.lines)
+            }
+            #expect(results.count == 1, "seed \(seed)")
+        }
+    }
+
     @Test("memory is what is not final and what waits, however long it runs", arguments: byBlocks + byArrival)
     func memory(policy: SynchronizationPolicy) throws {
         var synchronizer = try Synchronizer(policy: policy, streams: 3)
@@ -163,61 +191,5 @@ import Testing
         }
         #expect(synchronizer.head.number >= 600)
         #expect(most.blocks <= 3 * 45 && most.steps <= 3 * 45)
-    }
-
-    @Test("a stream that began at the head of its chain is read again from there, whatever the head is now")
-    func began() throws {
-        for policy in [SynchronizationPolicy.onUpdate(of: 0, others: [.any]), .latestOfEach()] {
-            var following = try Following(policy, streams: 2)
-            following.send("a900 b70 a901 b71 a902")
-            #expect(following.finalized == 0)
-            let first = BlockRef(number: 899, hash: StreamBlock(stream: 0, number: 899, timestamp: 9_000).hash)
-            for count in [following.bundles.count, 1] {
-                try following.restart(holding: count)
-                #expect(following.synchronizer.readFrom[0] == first)
-                #expect(following.synchronizer.readFrom[1]?.number == (following.records.last?.marks[1].began == nil ? nil : 69))
-            }
-            // A reader that begins behind blocks that are in bundles would leave a hole.
-            var late = try Synchronizer(
-                policy: .onUpdate(of: 0, others: [.any]), streams: 1,
-                resuming: [
-                    BundleRecord(
-                        number: 1, hash: .zero, parentHash: .zero,
-                        marks: [.init(taken: first, seen: first, readFrom: first, began: nil, lateBelow: 0)])
-                ])
-            guard case .fail(let error) = late.on(.batch(stream: 0, batch([StreamBlock(stream: 0, number: 900)])), now: .zero).first else {
-                Issue.record("a hole was accepted")
-                return
-            }
-            #expect(error.code == .streamBroken)
-        }
-    }
-
-    @Test("records that are not those of the aggregator are refused")
-    func wrongRecords() throws {
-        var following = try Following(.alignedByHeight(), streams: 2)
-        following.send("a1 b1 a2 b2 a3 b3")
-        let records = following.records
-        for (wrong, streams) in [
-            (records, 3), ([records[0], records[2]], 2), ([records[1], records[0]], 2), ([records[0], records[0]], 2),
-        ] {
-            #expect { try Synchronizer(policy: .alignedByHeight(), streams: streams, resuming: wrong) } throws: {
-                ($0 as? SluiceError)?.code == .bundleRecords
-            }
-        }
-    }
-
-    @Test("one stream going back below a final bundle is refused")
-    func beyondFinality() throws {
-        var following = try Following(.alignedByHeight(), streams: 2)
-        following.send("a1 a2 a3 b1 b2 b3")
-        following.finalize(0, 2)
-        following.finalize(1, 3)
-        #expect(following.finalized == 2)
-        following.rollback(to: StreamBlock(stream: 0, number: 2, timestamp: 20))
-        #expect(following.lines == ["a1 b1", "a2 b2"] && following.failure == nil)
-        following.rollback(to: StreamBlock(stream: 0, number: 1, timestamp: 10))
-        #expect(following.failure?.code == .bundleBeyondFinality)
-        #expect(following.lines == ["a1 b1", "a2 b2"])
     }
 }
