@@ -7,6 +7,8 @@ import Synchronization
 /// A sender is suspended while its stream is too far ahead of what the policy waits for, counted in bytes. A stream that the policy waits
 /// for is let in however much of it is there: a window that is larger than the limit is still made. And when nothing at
 /// all has come for a while although a sender is suspended (one source may feed two streams, one by one), the limit yields by a batch.
+/// When the streams that are waited for have ended, the rest of the others is let in, so that the run can end: streams of a bounded run
+/// should end at about the same place.
 public final class AggregateStage: Sendable {
     /// How much may wait, and for how long.
     public struct Limits: Hashable, Sendable {
