@@ -64,7 +64,7 @@ let package = Package(
         module("SluiceNet", ["SluiceCore", "SluiceTelemetry", "CCurl"]),
         module("SluiceStore", ["SluiceCore", "CSQLite"]),
         module("SluiceDuckDB", ["SluiceCore", "CDuckDB"]),
-        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceStore"]),
+        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceChain", "SluiceStore"]),
 
         // One line a connector.
         connector("Ethereum"),
@@ -106,7 +106,7 @@ let package = Package(
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore"], exclude: ["Golden"]),
         tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceCore"]),
-        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
+        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
             "EthereumConnector",

@@ -177,9 +177,8 @@ import Testing
         let network = EthereumNetwork(
             name: "test", chainID: 1, endpoints: [EndpointConfiguration(url: url, maxInFlight: 4, maxBatch: 20)],
             pollInterval: .milliseconds(2), finalityDepth: 16, verifiesHeaderHash: true)
-        return GethBlockOracle(
-            network: network, needs: needs, http: try HTTPClient(), recent: MemoryBlocks(), time: .live, random: SeededRandom(seed: 5),
-            log: .disabled)
+        let node = EthereumNode(network, http: try HTTPClient(), time: .live, random: SeededRandom(seed: 5), log: .disabled)
+        return GethBlockOracle(node: node, needs: needs, recent: MemoryBlocks())
     }
 
     @Test("requests name addresses and topics, in ranges and at the tip, and all of their logs come")

@@ -173,7 +173,7 @@ import Testing
         try Self.standards.map { name, declaration in
             let event = try ABIEvent(declaration)
             let register = try #require(EthereumRegisters.all.first { $0.name == name })
-            var transfers = register.makePipe()
+            var transfers = try register.makePipe(ComponentContext(pipeline: "p"))
             var report = PipeReport()
             let made = try #require(try transfers.transform(batch([logs]), report: &report).first)
             let places = ["log_index", "transaction_hash", "block_timestamp", "block_number", "block_hash", "chain_id"]

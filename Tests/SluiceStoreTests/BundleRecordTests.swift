@@ -7,8 +7,8 @@ import Testing
 
     init() throws { folder = try StoreFolder() }
 
-    private func bundle(_ number: UInt64, fork: UInt8 = 0, _ record: [UInt8] = [1, 0, 255]) -> BundleRecord {
-        BundleRecord(block: block(number, fork: fork), record: record)
+    private func bundle(_ number: UInt64, fork: UInt8 = 0, _ record: [UInt8] = [1, 0, 255]) -> StoredBundle {
+        StoredBundle(block: block(number, fork: fork), record: record)
     }
 
     @Test("records survive closing and opening, the empty one and the large one as well")

@@ -16,7 +16,7 @@ import Testing
         var letters: [DeadLetterRecord]
         var coverage: [CoverageRecord]
         var pipelines: [PipelineRecord]
-        var bundles: [BundleRecord]
+        var bundles: [StoredBundle]
     }
 
     private func content(_ store: StateStore) async throws -> Content {
@@ -45,7 +45,7 @@ import Testing
         try await store.save(
             PipelineRecord(
                 puuid: "0102-ab", pid: [1, 2], name: "main", definition: "{\"register\":\"logs\"}", state: .live, fingerprint: "f1"))
-        try await store.save([BundleRecord(block: block(110), record: [7, 8, 9])], of: "main")
+        try await store.save([StoredBundle(block: block(110), record: [7, 8, 9])], of: "main")
         let expected = try await content(store)
         #expect(expected.segments.count == 2 && expected.main.count == 11 && expected.fork.count == 13)
         await store.close()

@@ -1,7 +1,7 @@
 public import SluiceCore
 
 /// What an aggregator needs of one block to go on, or back, after a restart.
-public struct BundleRecord: Sendable, Hashable {
+public struct StoredBundle: Sendable, Hashable {
     public let block: BlockRef
     /// In the aggregator's own form.
     public let record: [UInt8]
