@@ -10,7 +10,8 @@ public enum EventLogRegister {
     /// - Parameter discovered: what is known of what factories made before.
     public static func register(_ subscriptions: [EventSubscription], discovered: [DiscoveredContract] = []) -> Register {
         Register(
-            name: name, number: .eventLog, doc: "Logs of the addresses and events that are asked for, decoded; alone, by filtered eth_getLogs.",
+            name: name, number: .eventLog,
+            doc: "Logs of the addresses and events that are asked for, decoded; alone, by filtered eth_getLogs.",
             schemas: [EventLogTables.eventLogs], dependencies: ["geth_block"], needs: subscriptions.needs, isAddressed: true,
             stateKey: StateKeyShape(prefix: name, id: "address", isNested: true),
             maker: .pipe { _ in EventLogPipe(subscriptions, discovered: discovered) })
