@@ -98,6 +98,8 @@ final class SQLiteDatabase {
         case .null: sqlite3_bind_null(statement, index)
         case .int(let number): sqlite3_bind_int64(statement, index, number)
         case .text(let text): sqlite3_bind_text(statement, index, text, Int32(text.utf8.count), Self.transient)
+        // The address of no bytes at all may be null, which would mean a null.
+        case .blob(let bytes) where bytes.isEmpty: sqlite3_bind_zeroblob(statement, index, 0)
         case .blob(let bytes): sqlite3_bind_blob(statement, index, bytes, Int32(bytes.count), Self.transient)
         }
     }

@@ -1,11 +1,12 @@
 internal import Glibc
 internal import SluiceCore
 
-/// Sluice's own durable state, in one SQLite file: the blocks that every sink holds, the recent blocks with their parents, and
-/// how the run is doing. Everything that returns from a writing method has reached the disk (WAL, `synchronous=FULL`).
+/// Sluice's own durable state, in one SQLite file: the blocks that every sink holds, the recent blocks with their parents, dead
+/// letters, pipelines, and how the run is doing. Everything that returns from a writing method has reached the disk (WAL,
+/// `synchronous=FULL`).
 ///
-/// One process writes (a lock file beside the state file sees to it); any number may read. All SQLite calls happen on the
-/// store's own thread. A damaged, foreign, newer or truncated file is an error that says so; the store never starts anew by
+/// One process runs pipelines on it (a lock file beside the state file sees to it); any number may read, and an operator's command may
+/// change what is his to decide. All SQLite calls happen on the store's own thread. A damaged, foreign, newer or truncated file is an error that says so; the store never starts anew by
 /// itself where something was.
 public actor StateStore {
     /// Microseconds since 1970, for the columns that people read.
@@ -32,14 +33,23 @@ public actor StateStore {
     /// Throws `store_locked`, `store_corrupt`, `store_foreign`, `store_too_new` or `store_unavailable`, each with the path.
     public static func open(_ path: String, clock: @escaping WallClock = systemClock) async throws -> StateStore {
         let store = StateStore(path, clock, readOnly: false)
-        try await store.start()
+        try await store.start { path throws(SluiceError) in try StoreOpening.writing(path) }
         return store
     }
 
     /// Opens the file for reading, also while another process writes. Throws like `open`, except that a lock is no reason.
     public static func openReadOnly(_ path: String) async throws -> StateStore {
         let store = StateStore(path, systemClock, readOnly: true)
-        try await store.start()
+        try await store.start { path throws(SluiceError) in (try StoreOpening.reading(path), nil) }
+        return store
+    }
+
+    /// Opens the file for small changes that an operator makes, also while another process runs pipelines on it: to dead letters, never
+    /// to positions, which are that process's own. Changes of both are whole and come one after the other; each waits a few seconds for
+    /// the other's. Throws like `openReadOnly`.
+    public static func openBeside(_ path: String, clock: @escaping WallClock = systemClock) async throws -> StateStore {
+        let store = StateStore(path, clock, readOnly: false)
+        try await store.start { path throws(SluiceError) in (try StoreOpening.beside(path), nil) }
         return store
     }
 
@@ -50,12 +60,8 @@ public actor StateStore {
         thread = WorkerThread(name: "state-store")
     }
 
-    private func start() throws {
-        if readOnly {
-            database = try StoreOpening.reading(path)
-        } else {
-            (database, lock) = try StoreOpening.writing(path)
-        }
+    private func start(_ opening: @Sendable (String) throws(SluiceError) -> (SQLiteDatabase, ProcessLock?)) throws {
+        (database, lock) = try opening(path)
     }
 
     /// Closes the file and gives up the lock. Everything after that throws `store_closed`; closing again does nothing.

@@ -26,21 +26,29 @@ enum StoreOpening {
         return (database, lock)
     }
 
-    static func reading(_ path: String) throws(SluiceError) -> SQLiteDatabase {
+    static func reading(_ path: String) throws(SluiceError) -> SQLiteDatabase { try existing(path, readOnly: true) }
+
+    /// For writing without the lock of the process that runs the pipelines.
+    static func beside(_ path: String) throws(SluiceError) -> SQLiteDatabase {
+        let database = try existing(path, readOnly: false)
+        try database.run("PRAGMA synchronous = FULL")
+        return database
+    }
+
+    private static func existing(_ path: String, readOnly: Bool) throws(SluiceError) -> SQLiteDatabase {
         guard let size = size(path) else {
             throw SluiceError(
                 .storeUnavailable, .pause, "there is no state file \(path)", mend: "start `sluice run` first, or name the right `state:`")
         }
         guard size > 0 else { throw StoreError.corrupt(path, "it is empty") }
-        let database = try SQLiteDatabase(path, readOnly: true)
+        let database = try SQLiteDatabase(path, readOnly: readOnly)
         let found = try StoreSchema.version(of: database)
         guard found == StoreSchema.version else {
             throw SluiceError(
                 .storeTooNew, .pause, "the state file \(path) has version \(found), this Sluice reads \(StoreSchema.version)",
                 mend: "start `sluice run` once; it brings the file up to date")
         }
-        // One snapshot for all comparisons: the writer goes on meanwhile.
-        try database.transaction("BEGIN") { () throws(SluiceError) in try StoreSchema.verify(database) }
+        try StoreSchema.verify(database)
         return database
     }
 
