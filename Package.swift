@@ -104,7 +104,7 @@ let package = Package(
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
-        tests("SluiceStore", ["SluiceStore", "SluiceCore"]),
+        tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
