@@ -35,7 +35,7 @@ public struct StateSets: Sendable {
     public mutating func snapshot(of key: StateKey) -> StateSnapshot {
         guard let entry = kept[key] else { return .empty(removed) }
         if let snapshot = entry.snapshot { return snapshot }
-        let entries = entry.members.map { StateSnapshot.Entry(member: $0.key.text, items: $0.value.sorted().map(\.text)) }
+        let entries = entry.members.map { StateSnapshot.Entry(member: $0.key.text, sorting: $0.value) }
         let snapshot = StateSnapshot(version: entry.version, entries: entries)
         kept[key]?.snapshot = snapshot
         return snapshot
@@ -44,8 +44,7 @@ public struct StateSets: Sendable {
     /// The keys of a pipeline, in the order of their bytes.
     public func keys(of pipeline: String) -> [StateKey] {
         let wanted = ByteText(pipeline)
-        return kept.keys.filter { ByteText($0.pipeline) == wanted }
-            .sorted { (ByteText($0.prefix), ByteText($0.id)) < (ByteText($1.prefix), ByteText($1.id)) }
+        return kept.keys.filter { ByteText($0.pipeline) == wanted }.sorted()
     }
 
     // MARK: - What a change comes down to

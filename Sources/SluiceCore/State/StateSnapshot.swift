@@ -6,9 +6,14 @@ public struct StateSnapshot: Sendable {
         /// In ascending order; empty when it has none.
         public let items: [String]
 
+        /// Takes items in any order.
         public init(member: String, items: [String] = []) {
+            self.init(member: member, sorting: items.map(ByteText.init))
+        }
+
+        init(member: String, sorting items: some Collection<ByteText>) {
             self.member = member
-            self.items = items
+            self.items = items.count < 2 ? items.map(\.text) : items.sorted().map(\.text)
         }
     }
 
