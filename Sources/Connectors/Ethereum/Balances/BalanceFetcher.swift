@@ -41,7 +41,9 @@ final class BalanceFetcher: Sendable {
         SluiceError(
             .stateUnavailable, .pause,
             "reading balances of \(client.network.name) at block \(block.number): no endpoint has the state of that block any more",
-            mend: "add an archive endpoint, or begin later: other nodes keep the state of about the last 128 blocks")
+            mend:
+                "add an archive endpoint, or begin later: others keep the state of about 128 blocks; balance_pruned: leave_out goes on without"
+        )
     }
 
     private func nothing(_ message: String, _ block: BlockRef) -> SluiceError {
