@@ -45,6 +45,26 @@ public enum Hex {
     /// A quantity as JSON-RPC writes it: no leading zeros, `0x0` for zero.
     public static func quantity(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
+    /// A JSON-RPC quantity of up to 256 bits: `0x` and 1 to 64 digits; nil for anything else.
+    public static func wideQuantity(_ text: some StringProtocol) -> UInt256? {
+        let utf8 = Array(text.utf8)
+        guard (3...66).contains(utf8.count), utf8[0] == UInt8(ascii: "0"), utf8[1] | 0x20 == UInt8(ascii: "x") else { return nil }
+        var value = UInt256.zero
+        for digit in utf8[2...] {
+            guard let digit = nibble(digit) else { return nil }
+            value.high = value.high << 4 | value.low >> 124
+            value.low = value.low << 4 | UInt128(digit)
+        }
+        return value
+    }
+
+    /// The same, written: no leading zeros, `0x0` for zero.
+    public static func quantity(_ value: UInt256) -> String {
+        let low = String(value.low, radix: 16)
+        guard value.high > 0 else { return "0x" + low }
+        return "0x" + String(value.high, radix: 16) + String(repeating: "0", count: 32 - low.utf8.count) + low
+    }
+
     private static func nibble(_ digit: UInt8) -> UInt8? {
         switch digit {
         case UInt8(ascii: "0")...UInt8(ascii: "9"): digit - UInt8(ascii: "0")

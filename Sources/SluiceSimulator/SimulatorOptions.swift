@@ -29,6 +29,14 @@ public struct RPCOptions: Sendable {
     /// Limits of `eth_getLogs`: more results are refused with -32005, a longer range with -32602.
     public var maxLogResults = 10_000
     public var maxLogBlocks: UInt64 = 10_000
+    /// How many of the newest blocks have state that can be asked for (`eth_getBalance`); nil: all, as an archive has.
+    public var stateBlocks: UInt64?
+    /// Whether a block can be given as an object with its hash (EIP-1898).
+    public var hasBlockHashParameters = true
+    /// Whether the state of a block is gone as soon as it is orphaned.
+    public var forgetsOrphans = false
+    /// Addresses, lower case with `0x`, whose balance is always answered with an error.
+    public var refusedBalances: Set<String> = []
     public var clientVersion = "sluice-simulator/1"
 
     public init() {}

@@ -1,4 +1,5 @@
 import Foundation
+import SluiceCore
 import SluiceSimulator
 import Testing
 
@@ -94,6 +95,49 @@ import Testing
                 #expect(try await client.call(call, "[\"\(hex(simulator.head + 1))\",false]").result is NSNull)
             }
             #expect(try await client.call("eth_getBlockByHash", "[\"0x\(String(repeating: "1", count: 64))\",false]").result is NSNull)
+        }
+    }
+
+    @Test("balances follow from the address and the block, by tag, number and hash, as far back as there is state")
+    func balances() async throws {
+        var options = generated()
+        options.rpc.stateBlocks = 4
+        options.rpc.refusedBalances = ["0x" + String(repeating: "0", count: 40)]
+        try await withSimulator(options) { simulator, port in
+            let client = try TestClient(port: port)
+            let address = [UInt8](repeating: 0xAB, count: 20)
+            let name = "\"0x" + String(repeating: "Ab", count: 20) + "\""
+            let block = try #require(try simulator.canonical(simulator.head - 3)).ref
+            let expected = Hex.quantity(Simulator.balance(of: address, at: block.hash))
+            for place in [
+                "\"\(hex(block.number))\"", "\"\(block.hash)\"", "{\"blockHash\":\"\(block.hash)\",\"requireCanonical\":true}",
+                "{\"blockNumber\":\"\(hex(block.number))\"}",
+            ] {
+                #expect(try await client.call("eth_getBalance", "[\(name),\(place)]").result as? String == expected)
+            }
+            let head = try #require(try simulator.canonical(simulator.head)).ref
+            #expect(
+                try await client.call("eth_getBalance", "[\(name),\"latest\"]").result as? String
+                    == Hex.quantity(Simulator.balance(of: address, at: head.hash)))
+            for (params, code) in [
+                ("[\(name),\"\(hex(simulator.head - 4))\"]", -32000), ("[\(name),\"\(hex(simulator.head + 1))\"]", -32000),
+                ("[\"0x\(String(repeating: "0", count: 40))\",\"latest\"]", -32000), ("[\"0x12\",\"latest\"]", -32602),
+                ("[\(name)]", -32602),
+            ] {
+                #expect(try await client.call("eth_getBalance", params).errorCode == code, "\(params)")
+            }
+            // On another branch it is another one.
+            try simulator.reorganise(depth: 1, length: 1)
+            let other = try #require(try simulator.canonical(simulator.head)).ref
+            #expect(
+                other.number == head.number
+                    && Simulator.balance(of: address, at: other.hash) != Simulator.balance(of: address, at: head.hash))
+        }
+        options.rpc.hasBlockHashParameters = false
+        try await withSimulator(options) { simulator, port in
+            let hash = try #require(try simulator.canonical(simulator.head)).ref.hash
+            let params = "[\"0x\(String(repeating: "12", count: 20))\",{\"blockHash\":\"\(hash)\"}]"
+            #expect(try await TestClient(port: port).call("eth_getBalance", params).errorCode == -32602)
         }
     }
 

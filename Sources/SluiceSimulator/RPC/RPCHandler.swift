@@ -32,6 +32,7 @@ struct RPCHandler {
         case "eth_getBlockReceipts": return try receipts(try key(call, at: 0, hashAllowed: true))
         case "eth_getTransactionReceipt": return try receipt(call)
         case "eth_getLogs": return try logs(call)
+        case "eth_getBalance": return try balance(call)
         default: throw RPCError.unknown(call.method)
         }
     }
@@ -75,10 +76,13 @@ struct RPCHandler {
         return key
     }
 
-    private func key(_ call: RPCCall, at index: Int, hashAllowed: Bool) throws -> BlockKey? {
+    func key(_ call: RPCCall, at index: Int, hashAllowed: Bool) throws -> BlockKey? {
         guard index < call.params.count else { throw RPCError.params("missing value for required argument \(index)") }
         if hashAllowed, case .object(let object) = call.params[index], let text = object["blockHash"]?.text {
             return known(Hash32(hex: text).flatMap { chain.key(of: $0) })
+        }
+        if hashAllowed, case .object(let object) = call.params[index], let text = object["blockNumber"]?.text {
+            return known(chain.key(of: try number(text, argument: index)))
         }
         guard let text = call.params[index].text else { throw RPCError.params("invalid argument \(index): not a string") }
         if hashAllowed, let hash = Hash32(hex: text) { return known(chain.key(of: hash)) }

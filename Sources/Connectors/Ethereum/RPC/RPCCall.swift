@@ -1,3 +1,4 @@
+import SluiceChain
 import SluiceCore
 import SluiceFormats
 
@@ -47,6 +48,16 @@ struct RPCCall: Sendable {
         if !filter.addresses.isEmpty { fields += ",\"address\":[\(list(filter.addresses))]" }
         if !filter.topics.isEmpty { fields += ",\"topics\":[[\(list(filter.topics))]]" }
         return RPCCall(method: "eth_getLogs", params: "[{\(fields)}]", reading: BlockDecoder.logsCall)
+    }
+
+    /// What an address has at a block: by hash, so that the answer is of that very block or none at all (EIP-1898).
+    static func balance(_ address: Address, at hash: Hash32) -> RPCCall {
+        RPCCall(method: "eth_getBalance", params: "[\"\(address)\",{\"blockHash\":\"\(hash)\"}]", reading: BlockDecoder.valueCall)
+    }
+
+    /// The same by number, for upstreams that know no other way.
+    static func balance(_ address: Address, at number: UInt64) -> RPCCall {
+        RPCCall(method: "eth_getBalance", params: "[\"\(address)\",\"\(Hex.quantity(number))\"]", reading: BlockDecoder.valueCall)
     }
 
     /// What the call costs where a provider counts units: weights in the proportions that the large providers publish.

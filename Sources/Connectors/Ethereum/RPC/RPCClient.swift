@@ -20,6 +20,18 @@ struct RPCClient: Sendable {
     /// Sends as many of the calls as the endpoint takes in one request, the first ones. Errors of single calls are left to the caller,
     /// unless all calls failed with the same kind: then that is thrown, so that the pool can act on it.
     func send(_ calls: [RPCCall], lease: Lease) async throws -> Reply {
+        let reply = try await exchange(calls, lease: lease)
+        var firstError: (any Error)?
+        for (call, answer) in zip(calls, reply.answers) {
+            guard case .error(let code, let message) = answer else { return reply }
+            firstError = firstError ?? RPCFault.error(call, code: code, message: message)
+        }
+        if let firstError { throw firstError }
+        return reply
+    }
+
+    /// The same, with all errors of calls left to the caller.
+    func exchange(_ calls: [RPCCall], lease: Lease) async throws -> Reply {
         let sent = Array(calls.prefix(lease.calls))
         let response = try await http.send(
             HTTPRequest(
@@ -29,14 +41,6 @@ struct RPCClient: Sendable {
         observe(.received(bytes: response.body.count))
         let answers = try decoder.read(response.body, firstID: 1, calls: sent.map(\.reading))
         pool.note(calls: sent.count, bytes: response.body.count, for: lease)
-        var firstError: (any Error)?
-        var failed = 0
-        for (call, answer) in zip(sent, answers) {
-            guard case .error(let code, let message) = answer else { continue }
-            failed += 1
-            firstError = firstError ?? RPCFault.error(call, code: code, message: message)
-        }
-        if let firstError, failed == sent.count { throw firstError }
         return Reply(answers: answers, byteCount: response.body.count, endpoint: lease.endpoint)
     }
 

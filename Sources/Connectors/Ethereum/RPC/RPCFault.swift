@@ -8,6 +8,8 @@ extension SluiceError.Code {
     public static let methodUnsupported = SluiceError.Code("method_unsupported")
     /// The upstream does not have a block that it should have.
     public static let blockMissing = SluiceError.Code("block_missing")
+    /// The upstream has the block, but not the state of the accounts at it any more.
+    public static let stateUnavailable = SluiceError.Code("state_unavailable")
     /// An endpoint serves another network.
     public static let wrongChain = SluiceError.Code("wrong_chain")
 }
@@ -30,7 +32,12 @@ enum RPCFault {
         "method not found", "not supported", "does not exist/is not available", "not available", "unsupported", "unknown method",
     ]
     private static let missing = [
-        "header not found", "block not found", "unknown block", "could not find block", "missing trie node", "not yet available",
+        "header not found", "header for hash not found", "block not found", "unknown block", "could not find block", "not yet available",
+    ]
+    private static let pruned = [
+        "missing trie node", "historical state", "state is not available", "state not available", "state unavailable",
+        "no state available", "state is pruned", "state already discarded", "old data not available", "archive", "pruned",
+        "exceeds maximum proof window",
     ]
 
     /// The error to throw for an answer of an error object.
@@ -42,6 +49,7 @@ enum RPCFault {
         if batch > 1, text.contains("batch") { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if mentions(size) { return SluiceError(.rpcError, .split, "\(call.method): \(shown) (\(code))") }
         if code == 429 || code == -32005 || mentions(rate) { return RateLimited("\(call.method): \(shown) (\(code))") }
+        if mentions(pruned) { return SluiceError(.stateUnavailable, .endpoint, "\(call.method): \(shown) (\(code))") }
         if code == -32601 || mentions(unsupported) {
             return SluiceError(.methodUnsupported, .endpoint, "\(call.method): \(shown) (\(code))")
         }

@@ -1,0 +1,64 @@
+import SluiceChain
+import SluiceCore
+
+/// Something of a sampled block that could not be read.
+struct BalanceFault: Sendable {
+    enum Reason: String, Sendable {
+        /// A member of the set is no address.
+        case malformed = "address_malformed"
+        /// The balance of one address was refused, again and again, while others were told.
+        case refused = "balance_unavailable"
+        /// No endpoint has the state of the block.
+        case pruned = "state_unavailable"
+        /// The block was orphaned while it was asked about.
+        case orphaned
+    }
+
+    let reason: Reason
+    let row: String
+    let message: String
+    let payload: String
+
+    private init(_ reason: Reason, row: String, message: String, payload: String) {
+        self.reason = reason
+        self.row = row
+        self.message = message
+        self.payload = payload
+    }
+
+    static func malformed(_ member: String) -> BalanceFault {
+        BalanceFault(
+            .malformed, row: "address \(member.prefix(100))",
+            message: "reading the addresses: a member of the set is no address, which has 40 hex digits behind 0x",
+            payload: "{\"address\":\(quoted(member))}")
+    }
+
+    static func refused(_ address: Address, _ message: String) -> BalanceFault {
+        BalanceFault(.refused, row: "address \(address)", message: message, payload: "{\"address\":\"\(address)\"}")
+    }
+
+    static func pruned(_ block: BlockRef, addresses: Int) -> BalanceFault {
+        BalanceFault(
+            .pruned, row: "block \(block.number)", message: "no endpoint has the state of block \(block.number) any more",
+            payload: "{\"block\":\(block.number),\"addresses\":\(addresses)}")
+    }
+
+    static func orphaned(_ block: BlockRef) -> BalanceFault {
+        BalanceFault(.orphaned, row: "block \(block.number)", message: "", payload: "{}")
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var out = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case _ where scalar.value < 0x20:
+                let digits = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out + "\""
+    }
+}

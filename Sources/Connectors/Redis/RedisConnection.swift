@@ -1,0 +1,69 @@
+import CHiredis
+import Glibc
+import SluiceConfig
+import SluiceCore
+
+/// One connection. It belongs to the thread that made it, and blocks that thread.
+///
+/// After an error it is of no use any more: what the server sends late would be taken for the answer to something else.
+final class RedisConnection {
+    private let context: UnsafeMutablePointer<redisContext>
+    private let options: RedisOptions
+
+    /// Connects, and signs in. Throws `redis_unavailable` (class `retry`) or what the server says.
+    init(_ options: RedisOptions) throws(SluiceError) {
+        self.options = options
+        guard let context = redisConnectWithTimeout(options.host, Int32(options.port), Self.time(options.connectTimeout)) else {
+            throw RedisFault.unavailable("out of memory", server: options.shown)
+        }
+        self.context = context
+        guard context.pointee.err == 0 else { throw failure(within: options.connectTimeout) }
+        redisSetTimeout(context, Self.time(options.replyTimeout))
+        redisEnableKeepAlive(context)
+        if let password = options.password?.reveal() {
+            let credentials = (options.user.map { [$0] } ?? []) + [password]
+            try expectSuccess(RedisCommand([Array("AUTH".utf8)] + credentials.map { Array($0.utf8) }))
+        }
+        if options.database != 0 { try expectSuccess(RedisCommand("SELECT", String(options.database))) }
+    }
+
+    deinit { redisFree(context) }
+
+    /// Sends a command and waits for its answer, which may be an error of the server's. Throws `redis_unavailable` (class `retry`).
+    func run(_ command: RedisCommand) throws(SluiceError) -> RedisReply {
+        guard let raw = send(command) else { throw failure(within: options.replyTimeout) }
+        defer { freeReplyObject(raw) }
+        return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
+    }
+
+    private func expectSuccess(_ command: RedisCommand) throws(SluiceError) {
+        if case .error(let text) = try run(command) { throw RedisFault.error(text, server: options.shown) }
+    }
+
+    private func send(_ command: RedisCommand) -> UnsafeMutableRawPointer? {
+        // The parts one behind the other, so that their addresses hold while the library reads them. One byte more: empty parts need an
+        // address too.
+        let bytes = Array(command.parts.joined()) + [0]
+        let lengths = command.parts.map(\.count)
+        return bytes.withUnsafeBytes { bytes in
+            let base = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+            var at = 0
+            var pointers = lengths.map { length -> UnsafePointer<CChar>? in
+                defer { at += length }
+                return base.map { $0 + at }
+            }
+            return redisCommandArgv(context, Int32(lengths.count), &pointers, lengths)
+        }
+    }
+
+    private func failure(within limit: Duration) -> SluiceError {
+        let isLate = context.pointee.err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETIMEDOUT)
+        let words = withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        return RedisFault.unavailable(isLate ? "it says nothing for \(limit)" : words.lowercased(), server: options.shown)
+    }
+
+    private static func time(_ duration: Duration) -> timeval {
+        let (seconds, attoseconds) = duration.components
+        return timeval(tv_sec: Int(seconds), tv_usec: Int(attoseconds / 1_000_000_000_000))
+    }
+}
