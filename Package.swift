@@ -66,7 +66,7 @@ let package = Package(
         module("SluiceNet", ["SluiceCore", "SluiceTelemetry", "CCurl"]),
         module("SluiceStore", ["SluiceCore", "CSQLite"]),
         module("SluiceDuckDB", ["SluiceCore", "CDuckDB"]),
-        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceStore"]),
+        module("SluiceFlow", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceChain", "SluiceStore"]),
 
         // One line a connector.
         connector("Ethereum"),
@@ -109,8 +109,9 @@ let package = Package(
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
-        tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"]),
-        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceTestKit", "SluiceStore"]),
+        tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"], exclude: ["Golden"]),
+        tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceCore"]),
+        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
             "EthereumConnector",
@@ -119,7 +120,7 @@ let package = Package(
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
-        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceCore"], exclude: ["Python"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx17

@@ -3,11 +3,15 @@ import EthereumConnector
 import ParquetConnector
 public import SluiceConfig
 public import SluiceCore
+public import SluiceFlow
 
 /// Everything that can be named in a configuration. The only module that knows every connector: one line each.
 public enum Catalog {
     /// All registers, by which graph, docs and `sluice registers` are made.
     public static let registers: [Register] = EthereumRegisters.all
+
+    /// The same, known to fit together. Throws when they do not: a test holds that they do.
+    public static func registry() throws(SluiceError) -> Registry { try Registry(registers) }
 
     /// All kinds of sinks.
     public static let sinks: [SinkConnector] = [

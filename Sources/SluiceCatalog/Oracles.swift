@@ -39,8 +39,9 @@ extension Catalog {
         if plan.receipts {
             calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1))
         }
-        if let topics = plan.logTopics {
-            let what = topics.isEmpty ? "all logs" : "logs of \(topics.count) event\(topics.count == 1 ? "" : "s")"
+        if let filter = plan.logFilter {
+            var what = filter.topics.isEmpty ? "all logs" : "logs of \(filter.topics.count) event\(filter.topics.count == 1 ? "" : "s")"
+            if !filter.addresses.isEmpty { what += " of \(filter.addresses.count) contract\(filter.addresses.count == 1 ? "" : "s")" }
             calls.append(FetchSummary.Call(method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1))
         }
         return FetchSummary(calls: calls)

@@ -34,7 +34,8 @@ public protocol Oracle: Sendable {
     func head() async throws -> ChainHead
     /// The highest ancestor of `position` (or itself) that the network still has: where a store that was stopped may go on.
     /// Throws when it lies deeper than finality.
-    func settle(_ position: Position) async throws -> Position
+    /// - Parameter finalized: what was final when the position was stored; nil when that is not known.
+    func settle(_ position: Position, finalized: UInt64?) async throws -> Position
 }
 
 /// What a network says of itself.

@@ -88,7 +88,8 @@ public enum Calendar {
         return rest == 0 ? clock : "\(clock).\(padded(rest, 6))"
     }
 
-    static func timestamp(_ micros: Int64) -> String {
+    /// Microseconds since 1970 as `YYYY-MM-DDTHH:MM:SS`, with microseconds when there are any.
+    public static func timestamp(_ micros: Int64) -> String {
         if micros == .max { return "infinity" }
         if micros == -.max { return "-infinity" }
         let day: Int64 = 86_400_000_000

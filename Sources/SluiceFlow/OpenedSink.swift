@@ -17,10 +17,12 @@ final class OpenedSink: Sendable {
         self.holdsBack = holdsBack
     }
 
-    /// The last block that it was handed, stored or held back.
-    func last() async throws -> Position? {
-        if let held = held.withLock({ $0.segments.last }) { return held.last }
-        return try await stream.coverage().last?.last
+    /// The newest blocks that it was handed, stored or held back.
+    func segment() async throws -> Segment? {
+        let stored = try await stream.coverage().last
+        guard let held = held.withLock({ $0.segments.last }) else { return stored }
+        if let stored, stored.last.number + 1 == held.first { return Segment(first: stored.first, last: held.last) }
+        return held
     }
 
     /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.

@@ -13,12 +13,19 @@ public struct PipelineDefinition: Sendable {
     /// The first block; nil for the head.
     public let start: UInt64?
 
-    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?) {
+    /// Where its addressable components find their addresses.
+    public let state: (any SharedState)?
+
+    public init(name: String, chainID: UInt64, registers: [Register], start: UInt64?, state: (any SharedState)? = nil) {
+        self.state = state
         self.name = name
         self.chainID = chainID
         self.registers = registers
         self.start = start
     }
+
+    /// What its components are given when they are made.
+    var context: ComponentContext { ComponentContext(pipeline: name, state: state) }
 
     /// The tables that come out, each once.
     public var schemas: [Schema] {

@@ -4,23 +4,48 @@ import Synchronization
 /// Takes what comes along one edge into one sink, and tells how far it is durable.
 struct SinkLoop: Sendable {
     let sink: OpenedSink
-    let channel: BoundedChannel<Transit>
+    let edge: Edge
     let progress: PipelineProgress
     /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
     let flushesWhenIdle: Bool
+    let stream: StreamID
+    let journal: any StreamJournal
+    /// How far finality moves before that is written down again. A number that is too low makes a reorganisation after a restart cost
+    /// more, not wrong.
+    private let finalityStep: UInt64 = 8
 
     func run() async throws {
+        var finality = Finality()
         while true {
             let next: Transit?
-            if let ready = channel.receiveNow() {
+            if let ready = edge.receiveNow() {
                 next = ready
             } else {
-                if flushesWhenIdle { note(try await sink.stream.flush()) }
-                next = try await channel.receive()
+                if flushesWhenIdle, edge.isIdle { note(try await sink.stream.flush()) }
+                next = try await edge.receive()
             }
-            guard let next else { return note(try await sink.stream.flush()) }
+            guard let next else {
+                note(try await sink.stream.flush())
+                return try await keep(&finality, step: 1)
+            }
             try await take(next)
+            if case .finalized(let number) = next {
+                finality.told = max(finality.told, number)
+                try await keep(&finality, step: finalityStep)
+            }
         }
+    }
+
+    private struct Finality {
+        var told: UInt64 = 0
+        var kept: UInt64 = 0
+    }
+
+    /// Writes down what is final. Every rollback that came before is durable by now, so that it speaks of what the sink holds.
+    private func keep(_ finality: inout Finality, step: UInt64) async throws {
+        guard finality.told >= finality.kept + step else { return }
+        finality.kept = finality.told
+        try await journal.setFinalized(finality.told, of: stream, sink: sink.name)
     }
 
     private func take(_ transit: Transit) async throws {

@@ -36,7 +36,11 @@ final class ProcessLock {
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        // A child that is just being started has the descriptor until it becomes another program, and would keep the lock with it.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 
     private var holder: String? {
         var bytes = [UInt8](repeating: 0, count: 20)

@@ -3,7 +3,7 @@ internal import SluiceCore
 /// What aggregators remember of the blocks that may still be undone: one record a pipeline and height.
 extension StateStore {
     /// Keeps records, all or none; a block takes the place of what was kept of its height.
-    public func save(_ bundles: [BundleRecord], of pipeline: String) throws {
+    public func save(_ bundles: [StoredBundle], of pipeline: String) throws {
         let database = try writing()
         guard !bundles.isEmpty else { return }
         try database.transaction { () throws(SluiceError) in
@@ -19,13 +19,13 @@ extension StateStore {
     }
 
     /// The records of blocks behind the last final one (nil: all), ascending.
-    public func bundles(of pipeline: String, behind finalized: UInt64? = nil) throws -> [BundleRecord] {
+    public func bundles(of pipeline: String, behind finalized: UInt64? = nil) throws -> [StoredBundle] {
         let floor: SQLiteValue = if let finalized { try Self.store(finalized) } else { .int(-1) }
-        var out: [BundleRecord] = []
+        var out: [StoredBundle] = []
         try reading().run(
             "SELECT number, hash, record FROM bundles WHERE pipeline = ? AND number > ? ORDER BY number", [.text(pipeline), floor]
         ) { row throws(SluiceError) in
-            out.append(BundleRecord(block: BlockRef(number: UInt64(bitPattern: row.int(0)), hash: try row.hash(1)), record: row.bytes(2)))
+            out.append(StoredBundle(block: BlockRef(number: UInt64(bitPattern: row.int(0)), hash: try row.hash(1)), record: row.bytes(2)))
         }
         return out
     }

@@ -21,28 +21,46 @@ extension StateStore {
         let database = try writing()
         guard !letters.isEmpty else { return 0 }
         let stamp = SQLiteValue.int(now)
-        let chain = try Self.store(stream.chainID)
+        let key: [SQLiteValue] = [.text(stream.pipeline), try Self.store(stream.chainID)]
         return try database.transaction { () throws(SluiceError) in
-            let before = try openDeadLetters(database, of: stream.pipeline)
-            for letter in letters {
-                try database.run(
-                    """
-                    INSERT INTO dead_letters VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'open', NULL) ON CONFLICT DO UPDATE \
-                    SET reason = excluded.reason, message = excluded.message, payload = excluded.payload, \
-                    last_seen = excluded.last_seen, tries = tries + 1, replay_wanted = NULL, \
-                    state = CASE state WHEN 'replayed' THEN 'open' ELSE state END
-                    """,
-                    [
-                        .text(stream.pipeline), chain, .text(letter.register), try Self.store(letter.block.number),
-                        .blob(letter.block.hash.bytes), .text(letter.row), .text(letter.reason), .text(letter.message),
-                        .text(letter.payload), stamp, stamp,
-                    ])
-            }
-            let after = try openDeadLetters(database, of: stream.pipeline)
+            var opened = 0
+            for letter in letters where try keep(letter, key: key, at: stamp, in: database) { opened += 1 }
             // Letters that were there already are no reason to stop, even when the limit has been lowered since.
-            guard after <= limit || after <= before else { throw Self.full(stream, letters, before: before, limit: limit) }
-            return after - before
+            guard opened > 0 else { return 0 }
+            let open = try openDeadLetters(database, of: stream.pipeline)
+            guard open <= limit else { throw Self.full(stream, letters, before: open - opened, limit: limit) }
+            return opened
         }
+    }
+
+    /// Returns whether the letter became open by that.
+    private func keep(_ letter: DeadLetter, key: [SQLiteValue], at stamp: SQLiteValue, in database: SQLiteDatabase) throws(SluiceError)
+        -> Bool
+    {
+        let row = key + [.text(letter.register), .blob(letter.block.hash.bytes), .text(letter.row)]
+        let words: [SQLiteValue] = [.text(letter.reason), .text(letter.message), .text(letter.payload)]
+        // Not by ON CONFLICT, which uses up an id each time.
+        var known: (id: Int64, isReplayed: Bool)?
+        try database.run(
+            """
+            SELECT id, state = 'replayed' FROM dead_letters \
+            WHERE pipeline = ? AND chain_id = ? AND register = ? AND block_hash = ? AND row = ?
+            """, row
+        ) { row throws(SluiceError) in known = (row.int(0), row.int(1) != 0) }
+        guard let known else {
+            try database.run(
+                """
+                INSERT INTO dead_letters (pipeline, chain_id, register, block_hash, row, block_number, reason, message, payload, \
+                first_seen, last_seen, tries, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 'open')
+                """, row + [try Self.store(letter.block.number)] + words + [stamp, stamp])
+            return true
+        }
+        try database.run(
+            """
+            UPDATE dead_letters SET reason = ?, message = ?, payload = ?, last_seen = ?, tries = tries + 1, replay_wanted = NULL, \
+            state = CASE state WHEN 'replayed' THEN 'open' ELSE state END WHERE id = ?
+            """, words + [stamp, .int(known.id)])
+        return known.isReplayed
     }
 
     /// The letter of a number; nil when there is none.

@@ -18,11 +18,15 @@ import SluiceCore
                 arguments.isEmpty ? Output.note(Help.overview(commands)) : Output.line(Help.overview(commands))
                 return arguments.isEmpty ? .usage : .success
             }
-            guard let command = commands.first(where: { $0.name == name }) else {
-                throw UsageError(
-                    "unknown command \(name)", suggestion: Spelling.nearest(to: name, in: commands.filter { !$0.isHidden }.map(\.name)))
+            let command: Command
+            let rest: [String]
+            switch try Command.find(arguments, among: commands) {
+            case .command(let found, let words)?: (command, rest) = (found, words)
+            case .group(let group)?:
+                arguments.count == 1 ? Output.note(Help.group(group)) : Output.line(Help.group(group))
+                return arguments.count == 1 ? .usage : .success
+            case nil: throw UsageError("unknown command \(name)")
             }
-            let rest = Array(arguments.dropFirst())
             if rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
                 Output.line(Help.text(command))
                 return .success
@@ -35,7 +39,9 @@ import SluiceCore
 
     /// All commands, in the order of the help.
     static let commands: [Command] = [
-        .initialise, .run, .backfill, .query, .export, .status, .validate, .plan, .registers, .simulate, .version, .docs,
+        .initialise, .run, .backfill, .query, .export, .status, .deadLetterList, .deadLetterShow, .deadLetterReplay, .deadLetterDrop,
+        .validate,
+        .plan, .registers, .simulate, .version, .docs,
     ]
 
     private static func report(_ error: any Error) -> ExitCode {

@@ -9,7 +9,7 @@ import Testing
 
 /// Balances against a simulator over real HTTP.
 @Suite(.timeLimit(.minutes(1))) struct BalanceTests {
-    private let key = EthereumRegisters.accountBalanceKey(of: "p")
+    private let key = EthereumRegisters.accountBalanceKey.key(of: "p")
 
     /// The blocks of a range that are sampled in a backfill.
     private func sampled(_ range: ClosedRange<UInt64>, every interval: UInt64) -> [UInt64] {

@@ -18,7 +18,7 @@ import Testing
 
     private func transfers(_ name: String, of tables: [Table], number: UInt64) throws -> Table {
         let register = try #require(EthereumRegisters.all.first { $0.name == name })
-        var pipe = register.makePipe()
+        var pipe = try register.makePipe(ComponentContext(pipeline: "test"))
         let span = Span(first: number, parentHash: .zero, blocks: [BlockStamp(hash: .zero, timestamp: 0)])
         var report = PipeReport()
         return try #require(try pipe.transform(Batch(chainID: 1, span: span, tables: tables), report: &report).first)

@@ -108,7 +108,8 @@ final class MemoryEgress: Egress {
     private let pipes: [any SluiceCore.Pipe]
 
     init(_ registers: [String] = ["geth_block"]) {
-        pipes = registers.compactMap { name in EthereumRegisters.all.first { $0.name == name }?.makePipe() }
+        let context = ComponentContext(pipeline: "test")
+        pipes = registers.compactMap { name in try? EthereumRegisters.all.first { $0.name == name }?.makePipe(context) }
     }
 
     var state: State { all.withLock { $0 } }

@@ -247,8 +247,8 @@ import Testing
             // The head is below the position now: the store is settled when the chain has come as far again.
             try simulator.advance(5)
             let next = try oracle([port], recent: knowsAncestors ? recent : MemoryBlocks())
-            #expect(try await next.settle(position) == ancestor)
-            #expect(try await next.settle(ancestor) == ancestor)
+            #expect(try await next.settle(position, finalized: try await recent.finalized()) == ancestor)
+            #expect(try await next.settle(ancestor, finalized: try await recent.finalized()) == ancestor)
             // The same without settling before: live undoes it.
             try await next.live(from: position, start: start, until: simulator.head, into: egress)
             #expect(egress.state.rollbacks == [ancestor])
@@ -268,7 +268,7 @@ import Testing
             // The simulator calls final what lies 16 blocks back; that is remembered, and counts more than the depth.
             try simulator.reorganise(depth: 20, length: 22)
             let error = await #expect(throws: SluiceError.self) {
-                _ = try await oracle([port], finalityDepth: 8, recent: recent).settle(position)
+                _ = try await oracle([port], finalityDepth: 8, recent: recent).settle(position, finalized: try await recent.finalized())
             }
             #expect(error?.code == .reorgBeyondFinality)
         }

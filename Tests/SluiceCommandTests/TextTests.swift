@@ -1,4 +1,5 @@
 import SluiceCommand
+import SluiceCore
 import Testing
 
 @Suite struct TextTests {
@@ -78,5 +79,55 @@ import Testing
                 == #"{"a\"b":"x\n\\\u0001\u007f","big":"9007199254740993","small":9007199254740992,"none":null,"list":[true,1,"é"]}"#)
         #expect(JSON.array([]).pretty() == "[]")
         #expect(JSON.array([1, 2]).pretty() == "[\n  1,\n  2\n]")
+    }
+
+    @Test("JSON from outside is shown line by line, its words as they came")
+    func indented() {
+        #expect(
+            JSON.indented(#" {"a" :[1,-2.50e+3 , {}],"b":{"c":"\"x\u0041","c":null},"d":[],"e":true}"#) == #"""
+                {
+                  "a": [
+                    1,
+                    -2.50e+3,
+                    {}
+                  ],
+                  "b": {
+                    "c": "\"x\u0041",
+                    "c": null
+                  },
+                  "d": [],
+                  "e": true
+                }
+                """#)
+        #expect(JSON.indented("[1]", indent: "    ") == "    [\n      1\n    ]")
+        #expect(JSON.indented("\"a\u{202E}b\u{9B}\"") == "\"a\\u{202e}b\\u{9b}\"")
+        #expect(JSON.indented("123456789012345678901234567890") == "123456789012345678901234567890")
+    }
+
+    @Test(
+        "what is no JSON is not shown as such",
+        arguments: [
+            "", "{", "[1", "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "[1]x", "\"a", "\"a\\", "\"a\nb\"", "nul", "-", "1e",
+            "{\"a\":1,}", "]",
+            String(repeating: "[", count: 100_000), "\"a\\\nb\"",
+        ])
+    func notIndented(_ text: String) { #expect(JSON.indented(text) == nil) }
+
+    @Test("JSON that was written is read again, whatever is in it", arguments: 0..<100 as Range<UInt64>)
+    func indentedAgain(_ seed: UInt64) {
+        var random = SeededRandom(seed: seed)
+        func value(_ depth: Int) -> JSON {
+            switch Int.random(in: 0..<(depth > 0 ? 6 : 4), using: &random) {
+            case 0: .integer(Int64.random(in: .min ... .max, using: &random))
+            case 1: .string(String((0..<4).map { _ in ["a", "\"", "\\", "\n", "é", "/"].randomElement(using: &random) ?? "" }.joined()))
+            case 2: .bool(Bool.random(using: &random))
+            case 3: .null
+            case 4: .array((0..<Int.random(in: 0...3, using: &random)).map { _ in value(depth - 1) })
+            default: .object((0..<Int.random(in: 0...3, using: &random)).map { JSON.Member("k\($0)", value(depth - 1)) })
+            }
+        }
+        let one = value(4)
+        #expect(JSON.indented(one.compact) == one.pretty())
+        #expect(JSON.indented(one.pretty()) == one.pretty())
     }
 }

@@ -71,7 +71,7 @@ final class FakeOracle: Oracle {
         state.withLock { ChainHead(latest: $0.chain[$0.chain.count - 1].number, finalized: $0.finalized) }
     }
 
-    func settle(_ position: Position) async throws -> Position {
+    func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
         state.withLock { state in
             state.calls.append("settle \(position.number)")
             var number = min(position.number, state.chain[state.chain.count - 1].number)

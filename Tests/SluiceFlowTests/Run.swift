@@ -5,13 +5,18 @@ import Synchronization
 @testable import SluiceFlow
 
 let rowsRegister = Register(
-    name: "rows", kind: .pipe, doc: "", schemas: [rowsSchema], dependencies: [], needs: [Need("rows")], makePipe: { PassPipe() })
+    name: "rows", number: RegisterType(rawValue: 200), doc: "", schemas: [rowsSchema], needs: [Need("rows")], maker: .oracle { PassPipe() })
 
-/// Keeps letters in memory.
-final class FakeOffice: DeadLetterOffice {
+/// A journal in memory.
+final class FakeJournal: StreamJournal {
     let letters = Mutex<[String: [DeadLetter]]>([:])
+    private let finality = Mutex<[String: UInt64]>([:])
+    func finalized(of stream: StreamID, sink: String) async throws -> UInt64? { finality.withLock { $0["\(stream) \(sink)"] } }
+    func setFinalized(_ number: UInt64, of stream: StreamID, sink: String) async throws {
+        finality.withLock { $0["\(stream) \(sink)"] = number }
+    }
     func keep(_ new: [DeadLetter], of stream: StreamID) async throws { letters.withLock { $0[stream.pipeline, default: []] += new } }
-    func forget(of stream: StreamID, behind position: Position) async throws {
+    func forgetLetters(of stream: StreamID, behind position: Position) async throws {
         letters.withLock { $0[stream.pipeline]?.removeAll { $0.block.number > position.number } }
     }
 }
@@ -22,14 +27,14 @@ func definition(_ name: String, start: UInt64?, registers: [Register] = [rowsReg
 
 /// A hub over one fake oracle, whatever is needed of it.
 func hub(
-    _ oracle: FakeOracle, registers: [Register] = [rowsRegister], office: FakeOffice = FakeOffice(), edgeCapacity: Int = 4096
+    _ oracle: FakeOracle, registers: [Register] = [rowsRegister], journal: FakeJournal = FakeJournal(), edgeCapacity: Int = 4096
 ) -> Hub {
     // Waits between tries are cut short: nothing here waits for anything real.
     let time = TimeSource(now: { .zero }, sleep: { _ in try await Task.sleep(for: .milliseconds(1)) })
     let registry: Registry
     do { registry = try Registry(registers) } catch { preconditionFailure("\(error)") }
     return Hub(
-        Hub.Surroundings(registry: registry, deadLetters: office, time: time, log: .disabled, edgeCapacity: edgeCapacity) {
+        Hub.Surroundings(registry: registry, journal: journal, time: time, log: .disabled, edgeCapacity: edgeCapacity) {
             needs, observe in
             oracle.made(for: needs)
             return oracle
@@ -55,9 +60,9 @@ struct Run: Sendable {
                 await stop.wait()
                 branch.leave()
             }
-            try await hub.join([branch])
+            hub.join([branch])
             let end = await branch.ended()
-            await hub.end()
+            hub.end()
             group.cancelAll()
             while try await group.next() != nil {}
             switch end {

@@ -13,13 +13,19 @@ import Testing
         var fork: [BlockRef]
         var meta: String?
         var statuses: [RunStatus]
+        var letters: [DeadLetterRecord]
+        var coverage: [CoverageRecord]
+        var pipelines: [PipelineRecord]
+        var bundles: [StoredBundle]
     }
 
     private func content(_ store: StateStore) async throws -> Content {
         Content(
             segments: try await store.allSegments(), main: try await store.ancestors(of: block(110), stream: stream),
             fork: try await store.ancestors(of: block(112, fork: 1), stream: stream),
-            meta: try await store.meta("note"), statuses: try await store.statuses())
+            meta: try await store.meta("note"), statuses: try await store.statuses(),
+            letters: try await store.deadLetters(limit: 99), coverage: try await store.coverage(), pipelines: try await store.pipelines(),
+            bundles: try await store.bundles(of: "main"))
     }
 
     /// Two runs, the first up to block `number`. Both change from one number to the next, so that a write done by halves shows.
@@ -34,6 +40,12 @@ import Testing
         try await store.remember([link(106, fork: 1, onto: 0)] + (107...112).map { link($0, fork: 1) }, of: stream)
         try await store.setMeta("note", "something to remember")
         try await store.setStatus(RunStatus(pipeline: "main", chainID: 1, state: "live", head: 7, rows: ["logs": 9]))
+        try await store.keep([letter(1), letter(2, at: 101)], of: stream)
+        try await store.setCoverage(["w": [18_000_000...18_500_000]], of: "main")
+        try await store.save(
+            PipelineRecord(
+                puuid: "0102-ab", pid: [1, 2], name: "main", definition: "{\"register\":\"logs\"}", state: .live, fingerprint: "f1"))
+        try await store.save([StoredBundle(block: block(110), record: [7, 8, 9])], of: "main")
         let expected = try await content(store)
         #expect(expected.segments.count == 2 && expected.main.count == 11 && expected.fork.count == 13)
         await store.close()

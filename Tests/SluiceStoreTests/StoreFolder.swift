@@ -30,8 +30,12 @@ final class StoreFolder: Sendable {
 
     func file(_ name: String) -> String { "\(path)/\(name)" }
 
-    func read(_ name: String) -> [UInt8]? {
-        let descriptor = open(file(name), O_RDONLY)
+    func read(_ name: String) -> [UInt8]? { Self.bytes(file(name)) }
+
+    static func text(_ path: String) -> String? { bytes(path).map { String(decoding: $0, as: UTF8.self) } }
+
+    private static func bytes(_ path: String) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var out: [UInt8] = []
@@ -61,3 +65,20 @@ func run(_ first: UInt64, _ last: UInt64, fork: UInt8 = 0) -> Segment { Segment(
 func link(_ number: UInt64, fork: UInt8 = 0, onto parentFork: UInt8? = nil) -> BlockLink {
     BlockLink(ref: block(number, fork: fork), parentHash: number == 0 ? .zero : block(number - 1, fork: parentFork ?? fork).hash)
 }
+
+/// The dead letter of a log whose content follows from its number.
+func letter(
+    _ log: Int, at height: UInt64 = 100, fork: UInt8 = 0, register: String = "erc20_transfers", reason: String = "abi_malformed",
+    message: String = "the data ends too early", payload: String? = nil
+) -> DeadLetter {
+    DeadLetter(
+        register: register, row: "log \(log)", block: block(height, fork: fork), reason: reason, message: message,
+        payload: payload ?? "{\"log_index\":\(log)}")
+}
+
+/// Texts that somebody may send to do harm, or by accident.
+let hostileTexts = [
+    "", "'; DROP TABLE dead_letters; --", "\" OR 1=1 --", "a\0b", "\u{1B}[2J\u{202E}", "x" + String(repeating: "é🙂", count: 20_000),
+    "%_?1@:$",
+    "\u{FFFD}\u{10FFFF}\u{FEFF}", "{\"a\":", "\r\n\t\\",
+]

@@ -47,11 +47,11 @@ public struct GethBlockOracle: Oracle {
         try await tip().head
     }
 
-    public func settle(_ position: Position) async throws -> Position {
+    public func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
         try await check.run()
         guard let link = try await fetcher.header(number: position.number, hash: nil), link.ref != position else { return position }
         var follower = ChainFollower(
-            position: position, finalityDepth: network.finalityDepth, finalized: try await recent.finalized(),
+            position: position, finalityDepth: network.finalityDepth, finalized: finalized,
             knownTail: try await recent.ancestors(of: position))
         var settled = position
         try await act(on: follower.on(.block(link.ref, parentHash: link.parentHash)), follower: &follower) { settled = $0 }
@@ -62,7 +62,7 @@ public struct GethBlockOracle: Oracle {
         let tip = try await tip()
         observe(.head(tip.head))
         let before = position.flatMap { $0.number + 1 == range.lowerBound ? $0 : nil }
-        var follower = ChainFollower(position: before, start: range.lowerBound, finalityDepth: network.finalityDepth)
+        var follower = ChainFollower(position: before, start: before == nil ? range.lowerBound : nil, finalityDepth: network.finalityDepth)
         try await egress.send(.finalized(tip.head.finalized))
         // Where the network says what is final, that holds here too, not the depth.
         let highest = follower.head?.number

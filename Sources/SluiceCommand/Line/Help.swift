@@ -15,6 +15,19 @@ public enum Help {
             """
     }
 
+    /// What the first word of commands of several words says alone, such as `sluice dlq`.
+    public static func group(_ commands: [Command]) -> String {
+        let word = commands.first?.words.first ?? ""
+        let width = commands.map(\.name.count).max() ?? 0
+        return """
+            usage: sluice \(word) COMMAND [OPTIONS]
+
+            \(commands.map { "  " + padded($0.name, width) + "  " + $0.summary }.joined(separator: "\n"))
+
+            sluice \(word) COMMAND --help says more.
+            """
+    }
+
     /// What `sluice COMMAND --help` says.
     public static func text(_ command: Command) -> String {
         var text = "sluice \(command.name): \(command.summary)\n"

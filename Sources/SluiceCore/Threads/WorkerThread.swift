@@ -99,6 +99,9 @@ public final class WorkerThread: SerialExecutor, Sendable {
 
     public func checkIsolated() { precondition(mailbox.isOwn, "not on the thread \(mailbox.name)") }
 
+    /// Runs `body` on the thread, behind what waits for it already, and goes on.
+    public func run(_ body: @escaping @Sendable () -> Void) { mailbox.put(.call(body)) }
+
     /// Runs `body` on the thread and waits for it. Only from threads that may block, never from a task.
     public func wait<T: Sendable>(_ body: @escaping @Sendable () -> T) -> T {
         let slot = Slot<T>()

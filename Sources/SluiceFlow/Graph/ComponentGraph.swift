@@ -7,9 +7,18 @@ import Synchronization
 /// asks for it. Components run in the oracle's task, one behind the other, in the order of their dependencies: an edge between two
 /// of them is a call. Edges into sinks are channels, because sinks have threads of their own.
 final class ComponentGraph: Egress {
+    /// What tells components apart: an addressable one works for one pipeline.
+    private struct Key: Hashable {
+        let register: String
+        let pipeline: String?
+    }
+
     /// One component at work.
     private struct Node {
+        let key: Key
         let register: Register
+        /// How many components it is made from: more than any of those.
+        let rank: Int
         var pipe: any Pipe
         var users: Int
         var rows = RowCount()
@@ -25,10 +34,16 @@ final class ComponentGraph: Egress {
         var nodes: [Node] = []
         var outlets: [Outlet] = []
         var position: Position?
+
+        /// Where the component of a register stands that works for a pipeline.
+        func place(of register: String, for pipeline: String?) -> Int? {
+            nodes.firstIndex { $0.key.register == register && ($0.key.pipeline == nil || $0.key.pipeline == pipeline) }
+        }
     }
 
     private let registry: Registry
-    private let deadLetters: any DeadLetterOffice
+    private let journal: any StreamJournal
+    private let floor: UInt64?
     private let state = Mutex(State())
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
@@ -37,10 +52,15 @@ final class ComponentGraph: Egress {
         case needs, empty
     }
 
-    init(registry: Registry, position: Position?, deadLetters: any DeadLetterOffice, changed: @escaping @Sendable (Change) -> Void) {
+    /// - Parameter floor: the first block that it is read from; nil: what lies below may be undone as well.
+    init(
+        registry: Registry, position: Position?, floor: UInt64? = nil, journal: any StreamJournal,
+        changed: @escaping @Sendable (Change) -> Void
+    ) {
         self.registry = registry
-        self.deadLetters = deadLetters
+        self.journal = journal
         self.changed = changed
+        self.floor = floor
         state.withLock { $0.position = position }
     }
 
@@ -54,7 +74,10 @@ final class ComponentGraph: Egress {
     var branches: [Branch] { state.withLock { $0.outlets.map(\.branch) } }
 
     /// What the oracle must read for all branches.
-    var needs: [Need] { state.withLock { $0.nodes.flatMap(\.register.needs) } }
+    var needs: [Need] {
+        let asked = state.withLock { $0.outlets.flatMap { $0.branch.definition.registers.map(\.name) } }
+        return (try? registry.needs(of: Set(asked).sorted())) ?? []
+    }
 
     /// What went through every component, by its register.
     var components: [ComponentStatistics] {
@@ -65,18 +88,35 @@ final class ComponentGraph: Egress {
     func add(_ added: [(branch: Branch, edges: [GraphEdge])]) throws {
         try state.withLock { state in
             for (branch, edges) in added {
-                for register in try registry.components(of: branch.definition.registers) {
-                    if let index = state.nodes.firstIndex(where: { $0.register.name == register.name }) {
+                // What is needed comes before what needs it, and stays as long as that does.
+                for (key, register) in try components(of: branch) {
+                    if let index = state.nodes.firstIndex(where: { $0.key == key }) {
                         state.nodes[index].users += 1
                     } else {
-                        state.nodes.append(Node(register: register, pipe: register.makePipe(), users: 1))
+                        let pipe = try register.makePipe(branch.definition.context)
+                        let rank = try registry.path(of: register.name).count
+                        state.nodes.append(Node(key: key, register: register, rank: rank, pipe: pipe, users: 1))
                     }
                 }
                 state.outlets.append(Outlet(branch: branch, edges: edges))
             }
-            state.nodes.sort { registry.order($0.register.name) < registry.order($1.register.name) }
+            state.nodes.sort { $0.rank < $1.rank }
         }
         changed(.needs)
+    }
+
+    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
+    /// what the oracle reads is there anyway.
+    private func components(of branch: Branch) throws -> [(Key, Register)] {
+        var found: [(Key, Register)] = []
+        let asked = branch.definition.registers.map(\.name)
+        for name in asked {
+            for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
+                let key = Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
+                if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
+            }
+        }
+        return found
     }
 
     /// Takes a branch out; what was sent to it still lands. Does nothing when it is not there.
@@ -84,19 +124,19 @@ final class ComponentGraph: Egress {
         let (outlet, isEmpty): (Outlet?, Bool) = state.withLock { state in
             guard let index = state.outlets.firstIndex(where: { $0.branch === branch }) else { return (nil, state.outlets.isEmpty) }
             let outlet = state.outlets.remove(at: index)
-            let names = Set((try? registry.components(of: branch.definition.registers))?.map(\.name) ?? [])
-            for index in state.nodes.indices where names.contains(state.nodes[index].register.name) { state.nodes[index].users -= 1 }
+            let keys = Set((try? components(of: branch))?.map(\.0) ?? [])
+            for index in state.nodes.indices where keys.contains(state.nodes[index].key) { state.nodes[index].users -= 1 }
             state.nodes.removeAll { $0.users == 0 }
             return (outlet, state.outlets.isEmpty)
         }
         guard let outlet else { return }
-        for edge in outlet.edges { error.map { edge.channel.fail($0) } ?? edge.channel.finish() }
+        for edge in outlet.edges { error.map { edge.edge.fail($0) } ?? edge.edge.finish() }
         changed(isEmpty ? .empty : .needs)
     }
 
     /// Ends all edges: what was sent still lands.
     func finish() {
-        for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.channel.finish() }
+        for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.edge.finish() }
     }
 
     /// Tells all branches what the oracle says of the network.
@@ -110,16 +150,21 @@ final class ComponentGraph: Egress {
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):
+            if let floor, position.number + 1 < floor {
+                // Sinks hold other blocks down there than this reading knows of: they are settled first.
+                throw SluiceError(.onTwoBranches, .retry, "the chain changed below block \(floor) while it was read from there")
+            }
             for branch in branches { branch.progress.update { $0.emitted = position } }
+            // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
+            state.withLock { $0.position = position }
             try await deliver { _ in transit }
             for branch in branches {
                 do {
-                    try await deadLetters.forget(of: branch.stream, behind: position)
+                    try await journal.forgetLetters(of: branch.stream, behind: position)
                 } catch { fail(branch, error) }
             }
             state.withLock { state in
                 for index in state.nodes.indices { state.nodes[index].pipe.rollback(to: position) }
-                state.position = position
             }
         case .finalized: try await deliver { _ in transit }
         }
@@ -129,7 +174,7 @@ final class ComponentGraph: Egress {
         let made = state.withLock { Self.run(batch, &$0) }
         for (branch, error) in made.failures { fail(branch, error) }
         for (branch, letters) in made.deadLetters {
-            do { try await deadLetters.keep(letters, of: branch.stream) } catch {
+            do { try await journal.keep(letters, of: branch.stream) } catch {
                 // A letter that is not kept would be a row that is gone.
                 fail(branch, error)
             }
@@ -178,45 +223,49 @@ final class ComponentGraph: Egress {
     /// Runs every component over a batch, and puts together what each branch gets.
     private static func run(_ batch: Batch, _ state: inout State) -> Made {
         var made = Made()
-        var tables: [String: [Table]] = [:]
-        var reports: [String: PipeReport] = [:]
-        var errors: [String: any Error] = [:]
+        var results: [Result<[Table], any Error>] = []
+        var letters: [[DeadLetter]] = []
+        results.reserveCapacity(state.nodes.count)
         for index in state.nodes.indices {
             let register = state.nodes[index].register
-            if let broken = register.dependencies.first(where: { errors[$0] != nil }) {
-                errors[register.name] = errors[broken]
-                continue
-            }
-            var input = batch
-            // What pipes before this one made stands beside what the oracle read.
-            let derived = register.dependencies.flatMap { tables[$0] ?? [] }.filter { input.table($0.schema.name) == nil }
-            if !derived.isEmpty { input = Batch(chainID: batch.chainID, span: batch.span, tables: batch.tables + derived) }
             var report = PipeReport()
             do {
+                var input = batch
+                // What components before this one made stands beside what the oracle read.
+                for dependency in register.dependencies {
+                    guard let place = state.place(of: dependency, for: state.nodes[index].key.pipeline) else { continue }
+                    let tables = try results[place].get().filter { input.table($0.schema.name) == nil }
+                    if !tables.isEmpty { input = Batch(chainID: batch.chainID, span: batch.span, tables: input.tables + tables) }
+                }
                 let out = try state.nodes[index].pipe.transform(input, report: &report)
-                tables[register.name] = out
-                reports[register.name] = report
                 state.nodes[index].rows.add(in: input, needs: register.needs, out: out, report: report)
-            } catch { errors[register.name] = error }
+                results.append(.success(out))
+            } catch { results.append(.failure(error)) }
+            letters.append(report.deadLetters)
         }
         for outlet in state.outlets {
-            let names = outlet.branch.definition.registers.map(\.name)
-            if let error = names.lazy.compactMap({ errors[$0] }).first {
-                made.failures.append((outlet.branch, error))
-                continue
-            }
             var own: [Table] = []
-            for name in names {
-                // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                for table in tables[name] ?? [] where !own.contains(where: { $0.schema.name == table.schema.name }) { own.append(table) }
-            }
-            var letters: [DeadLetter] = []
-            for name in names { letters += reports[name]?.deadLetters ?? [] }
-            if !letters.isEmpty { made.deadLetters.append((outlet.branch, letters)) }
-            made.batches.append((outlet.branch, Batch(chainID: batch.chainID, span: batch.span, tables: own)))
+            var dead: [DeadLetter] = []
+            do {
+                for register in outlet.branch.definition.registers {
+                    guard let place = state.place(of: register.name, for: outlet.branch.name) else { continue }
+                    // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
+                    for table in try results[place].get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
+                        own.append(table)
+                    }
+                    dead += letters[place]
+                }
+                if !dead.isEmpty { made.deadLetters.append((outlet.branch, dead)) }
+                made.batches.append((outlet.branch, Batch(chainID: batch.chainID, span: batch.span, tables: own)))
+            } catch { made.failures.append((outlet.branch, error)) }
         }
         return made
     }
+}
+
+extension SluiceError.Code {
+    /// The chain changed below the blocks that are being read, or sinks that should go on together stand on different branches of it.
+    static let onTwoBranches = Self("on_two_branches")
 }
 
 /// Thrown into an oracle when no branch is left to read for.

@@ -1,4 +1,4 @@
-public import SluiceCore
+import SluiceCore
 
 /// Rows that went through a component. They balance: in = out + filtered + dead letters, where a component makes at most one row of each.
 public struct RowCount: Hashable, Sendable {
@@ -26,12 +26,4 @@ public struct ComponentStatistics: Hashable, Sendable {
     /// Branches that it works for.
     public let users: Int
     public let rows: RowCount
-}
-
-/// Keeps rows that could not be processed.
-public protocol DeadLetterOffice: Sendable {
-    /// Keeps letters of a stream; they are durable when it returns. Throws `pause` when no more may be kept.
-    func keep(_ letters: [DeadLetter], of stream: StreamID) async throws
-    /// Forgets letters of blocks behind a position, which were orphaned.
-    func forget(of stream: StreamID, behind position: Position) async throws
 }

@@ -4,17 +4,22 @@ import Synchronization
 /// The edge from a graph into one sink of one branch, and what went along it.
 final class GraphEdge: Sendable {
     let sink: OpenedSink
-    let channel: BoundedChannel<Transit>
-    /// The last block that was handed over.
-    private let last: Mutex<Position?>
+    let edge: Edge
+    /// The first block that is wanted; nil: whatever comes.
+    private let start: UInt64?
+    /// The blocks that were handed over, without a hole.
+    private let segment: Mutex<Segment?>
 
-    init(sink: OpenedSink, last: Position?, channel: BoundedChannel<Transit>) {
+    /// - Parameter segment: what the sink holds already of what this edge goes on with.
+    init(sink: OpenedSink, start: UInt64?, segment: Segment?, edge: Edge) {
         self.sink = sink
-        self.channel = channel
-        self.last = Mutex(last)
+        self.start = start
+        self.segment = Mutex(segment)
+        self.edge = edge
     }
 
-    var position: Position? { last.withLock { $0 } }
+    /// The last block that was handed over.
+    var position: Position? { segment.withLock { $0?.last } }
 
     /// Sends what the sink does not have yet.
     ///
@@ -22,28 +27,37 @@ final class GraphEdge: Sendable {
     /// changed. So the edge compares: what it has is left out, and what contradicts what it has undoes that first.
     func send(_ transit: Transit) async throws {
         switch transit {
-        case .finalized: try await channel.send(transit)
-        case .rollback(let position):
-            guard let here = self.position, here != position, here.number >= position.number else { return }
-            try await channel.send(transit)
-            last.withLock { $0 = position }
-        case .batch(let batch):
-            if let here = self.position, here.number >= batch.span.first {
+        case .finalized: try await edge.send(transit)
+        case .rollback(let position): try await rollback(to: position)
+        case .batch(var batch):
+            if let start, batch.span.first < start {
+                // Others that share the reading began before.
+                guard batch.span.last.number >= start else { return }
+                batch = batch.behind(block: start - 1)
+            }
+            if let here = position, here.number >= batch.span.first {
                 let end = batch.span.last
                 if here.number <= end.number, batch.span.hash(here.number) == here.hash {
                     guard here.number < end.number else { return }
-                    let rest = batch.behind(block: here.number)
-                    try await channel.send(.batch(rest))
+                    batch = batch.behind(block: here.number)
                 } else {
-                    let before = Position(number: batch.span.first &- 1, hash: batch.span.parentHash)
-                    try await channel.send(.rollback(to: before))
-                    last.withLock { $0 = before }
-                    try await channel.send(transit)
+                    try await rollback(to: Position(number: batch.span.first &- 1, hash: batch.span.parentHash))
                 }
-            } else {
-                try await channel.send(transit)
             }
-            last.withLock { $0 = batch.span.last }
+            let span = batch.span
+            try await edge.send(.batch(batch))
+            segment.withLock { segment in
+                let first = segment.flatMap { $0.last.number + 1 == span.first ? $0.first : nil } ?? span.first
+                segment = Segment(first: first, last: span.last)
+            }
         }
+    }
+
+    private func rollback(to position: Position) async throws {
+        guard let here = segment.withLock({ $0 }), here.last != position, here.last.number >= position.number else { return }
+        // Whoever began behind that block loses all that it got, and no more.
+        let isAll = position.number < here.first
+        try await edge.send(.rollback(to: isAll ? Position(number: here.first &- 1, hash: position.hash) : position))
+        segment.withLock { $0 = isAll ? nil : Segment(first: here.first, last: position) }
     }
 }

@@ -30,6 +30,11 @@ struct Convoy: Sendable {
         for member in members { member.end(.left) }
     }
 
+    /// Lets those go that were asked to leave, at a moment when nothing is being done for them.
+    private func sweep(but joined: [Branch] = []) {
+        for member in members where member.isLeaving && !joined.contains(where: { $0 === member }) { member.end(.left) }
+    }
+
     /// Fails a member with what `body` throws; the others go on.
     private func each(_ branches: [Branch], _ body: @escaping @Sendable (Branch) async throws -> Void) async {
         await withTaskGroup(of: Void.self) { group in
@@ -70,8 +75,7 @@ struct Convoy: Sendable {
             for range in Set(bounded.map(\.goal)).sorted(by: { $0.order < $1.order }) {
                 guard case .range(let blocks) = range else { continue }
                 let branches = bounded.filter { $0.goal == range }
-                let wants = await wants(branches)
-                try await fill(CoveragePlan(wants.map(\.want), through: blocks.upperBound), wants: wants)
+                try await fill(branches, through: blocks.upperBound)
                 await each(branches.filter(\.isActive)) { branch in
                     try await branch.finish(log: surroundings.log)
                     branch.end(.completed)
@@ -80,14 +84,30 @@ struct Convoy: Sendable {
         } catch { for branch in bounded { branch.end(Task.isCancelled ? .left : .failed(error)) } }
     }
 
+    /// Reads what sinks lack of a range. When the chain changes below it meanwhile, they are settled, and it is read again.
+    private func fill(_ branches: [Branch], through last: UInt64) async throws {
+        var attempts = 0
+        while true {
+            do {
+                try await settle(branches)
+                let wants = await wants(branches)
+                return try await fill(CoveragePlan(wants.map(\.want), through: last), wants: wants)
+            } catch let error as SluiceError where error.code == .onTwoBranches && attempts < 8 {
+                attempts += 1
+                try await surroundings.time.sleep(.milliseconds(250 * attempts))
+            }
+        }
+    }
+
     // MARK: - History
 
     /// Reads what the members lack until they are near the head. An upstream that fails is asked again, for ever.
     private func catchUp() async {
         var pause = Duration.milliseconds(500)
         while !following.isEmpty {
+            sweep()
             do {
-                await settle(following)
+                try await settle(following)
                 let head = try await oracle(following).head()
                 for branch in following { branch.progress.note(.head(head)) }
                 let wants = await wants(following)
@@ -132,6 +152,7 @@ struct Convoy: Sendable {
         var pause = Duration.milliseconds(100)
         var joined: [(branch: Branch, edges: [GraphEdge])] = []
         while !following.isEmpty {
+            sweep()
             await live.hold()
             do {
                 if let ready = try await align(following) {
@@ -151,18 +172,20 @@ struct Convoy: Sendable {
             }
             try? await surroundings.time.sleep(pause)
             pause = min(pause * 2, .seconds(5))
+            if Task.isCancelled { return }
         }
         for (branch, edges) in joined {
             if branch.attach(to: live.graph) { branch.tell(.live) } else { live.graph.remove(branch) }
             // Whoever needs nothing more than it has is done before it begins.
             if let until = branch.until, edges.allSatisfy({ $0.position.map { $0.number >= until } ?? false }) { live.graph.remove(branch) }
         }
+        sweep(but: joined.map(\.branch))
         let graph = live.graph
         let travellers = joined
         await each(travellers.map(\.branch)) { branch in
             let edges = travellers.first { $0.branch === branch }?.edges ?? []
             do {
-                try await Self.drain(branch, edges, graph: graph, flushesWhenIdle: true)
+                try await drain(branch, edges, graph: graph, flushesWhenIdle: true)
                 let isDone = branch.until.map { until in edges.allSatisfy { ($0.position?.number ?? 0) >= until } } ?? false
                 if isDone { try await branch.finish(log: surroundings.log) }
                 branch.end(isDone ? .completed : .left)
@@ -176,28 +199,29 @@ struct Convoy: Sendable {
     /// Brings all members to the block where the live reading is held, or finds where it is to begin. Nil: not possible now.
     private func align(_ branches: [Branch]) async throws -> [(branch: Branch, edges: [GraphEdge])]? {
         let end = live.graph.position
-        await settle(branches)
-        if let end {
-            let wants = await wants(branches)
+        try await settle(branches)
+        let wants = await wants(branches)
+        // The first ones here decide where it begins: where the one ends that is furthest.
+        if let furthest = end ?? wants.flatMap(\.want.coverage).map(\.last).max(by: { $0.number < $1.number }) {
             // Whoever has no block yet and no wish where to begin begins behind the block where the others are.
-            try await fill(CoveragePlan(wants.map(\.want), through: end.number), wants: wants)
+            try await fill(CoveragePlan(wants.map(\.want), through: furthest.number), wants: wants)
         }
         let active = branches.filter(\.isActive)
         var edges: [(branch: Branch, edges: [GraphEdge])] = []
-        var positions: Set<UInt64> = []
+        var positions: Set<Position> = []
         for branch in active {
             var own: [GraphEdge] = []
             for sink in branch.opened {
-                let last = try await sink.last()
-                if let last { positions.insert(last.number) }
-                own.append(GraphEdge(sink: sink, last: last, channel: edgeChannel()))
+                let segment = try await sink.segment()
+                if let segment { positions.insert(segment.last) }
+                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: edge(into: sink)))
             }
             edges.append((branch, own))
         }
-        if let end { return positions.allSatisfy { $0 == end.number } ? edges : nil }
-        // The first ones here: they decide where it begins, if they agree.
+        // On another branch of the chain than the others nobody joins: with the next block one of them is undone.
+        if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
         guard positions.count <= 1 else { return nil }
-        let position = edges.lazy.flatMap(\.edges).compactMap(\.position).first
+        let position = positions.first
         // A start behind what is held is where reading begins; what was held before stays as it is.
         let start = active.compactMap(\.start).min()
         live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
@@ -231,70 +255,96 @@ struct Convoy: Sendable {
         return collected.withLock { $0.sorted { $0.0 < $1.0 }.flatMap(\.1) }
     }
 
-    /// Undoes what the network has orphaned of the newest blocks of each sink.
-    private func settle(_ branches: [Branch]) async {
+    /// Undoes what the network has orphaned of the newest blocks of each sink. Throws what the upstream fails with: whoever is not settled
+    /// must not be read for.
+    private func settle(_ branches: [Branch]) async throws {
         guard !branches.isEmpty else { return }
         let oracle = oracle(branches)
-        let known = Mutex<[Position: Position]>([:])
+        struct Asked: Hashable {
+            let position: Position
+            let finalized: UInt64?
+        }
+        var known: [Asked: Position] = [:]
         for branch in branches where branch.isActive {
             do {
                 for sink in branch.opened {
-                    guard let last = try await sink.last() else { continue }
+                    guard let segment = try await sink.segment() else { continue }
+                    let last = segment.last
+                    // Pipelines that stand at the same block ask once.
+                    let asked = Asked(
+                        position: last, finalized: try await surroundings.journal.finalized(of: branch.stream, sink: sink.name))
                     let settled: Position
-                    if let answer = known.withLock({ $0[last] }) {
+                    if let answer = known[asked] {
                         settled = answer
                     } else {
-                        settled = try await oracle.settle(last)
-                        known.withLock { $0[last] = settled }
+                        settled = try await oracle.settle(last, finalized: asked.finalized)
+                        known[asked] = settled
                     }
+                    // Whoever began behind that block loses all that it got, and no more.
+                    let target = settled.number < segment.first ? Position(number: segment.first &- 1, hash: settled.hash) : settled
                     guard settled != last else { continue }
                     surroundings.log.info(
                         "undoing blocks that were orphaned meanwhile",
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
-                    _ = try await sink.rollback(to: settled)
+                    _ = try await sink.rollback(to: target)
+                    try await surroundings.journal.forgetLetters(of: branch.stream, behind: target)
                     branch.progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
                 }
             } catch {
                 // The upstream is asked again with the next round; a sink that fails, or a chain that is not the one it was, is not.
-                if !LiveReading.passes(error) { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                if LiveReading.passes(error), !Task.isCancelled { throw error }
+                branch.end(Task.isCancelled ? .left : .failed(error))
             }
         }
     }
 
     private func oracle(_ branches: [Branch]) -> any Oracle {
-        let registers = branches.flatMap(\.definition.registers)
-        let needs = ((try? surroundings.registry.components(of: registers)) ?? registers).flatMap(\.needs)
-        return surroundings.makeOracle(Array(Set(needs))) { event in
+        let asked = Set(branches.flatMap { $0.definition.registers.map(\.name) }).sorted()
+        let needs = (try? surroundings.registry.needs(of: asked)) ?? []
+        return surroundings.makeOracle(needs) { event in
             for branch in branches where branch.isActive { branch.progress.note(event) }
         }
     }
 
     /// Reads the phases of a plan. Returns early when nobody is left to read for.
     private func fill(_ plan: CoveragePlan, wants: [SinkWant]) async throws {
-        let ends = wants.flatMap(\.want.coverage).map(\.last)
         var before: Position?
         for step in plan.phases {
             let sinks = step.sinks.map { wants[$0] }.filter(\.branch.isActive)
             guard !sinks.isEmpty else { continue }
-            let position =
-                before.flatMap { $0.number + 1 == step.range.lowerBound ? $0 : nil }
-                ?? ends.first { $0.number + 1 == step.range.lowerBound }
-            before = try await phase(step.range, after: position, sinks: sinks)
+            let ends = [before] + sinks.flatMap(\.want.coverage).map(\.last)
+            let befores = Set(ends.compactMap { $0 }.filter { $0.number + 1 == step.range.lowerBound })
+            guard befores.count <= 1 else { throw Self.onTwoBranches(befores) }
+            surroundings.log.debug(
+                "reading blocks that are missing",
+                [
+                    "from": "\(step.range.lowerBound)", "to": "\(step.range.upperBound)",
+                    "behind": "\(befores.first.map { "\($0.number)" } ?? "-")",
+                    "sinks": "\(sinks.map { "\($0.branch.name)/\($0.sink.name)" }.joined(separator: " "))",
+                ])
+            before = try await phase(step.range, after: befores.first, sinks: sinks)
             try Task.checkCancellation()
         }
+    }
+
+    private static func onTwoBranches(_ positions: Set<Position>) -> SluiceError {
+        let shown = positions.map(\.description).sorted().joined(separator: " and ")
+        return SluiceError(.onTwoBranches, .retry, "sinks stand at \(shown): the chain changed while they were looked at")
     }
 
     /// Reads one range into some sinks: what was read lands in all of them before it ends. A sink that fails ends its branch, and no
     /// other.
     private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
         let signal = StopSignal()
-        let graph = ComponentGraph(registry: surroundings.registry, position: position, deadLetters: surroundings.deadLetters) { change in
+        let graph = ComponentGraph(
+            registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal
+        ) { change in
             if case .empty = change { signal.raise() }
         }
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
         for want in sinks {
-            let last = want.want.coverage.map(\.last).first { $0.number + 1 == range.lowerBound }
-            let edge = GraphEdge(sink: want.sink, last: last, channel: edgeChannel())
+            let segment = want.want.coverage.first { $0.last.number + 1 == range.lowerBound }
+            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, edge: edge(into: want.sink))
             if let index = branches.firstIndex(where: { $0.branch === want.branch }) {
                 branches[index].edges.append(edge)
             } else {
@@ -308,7 +358,7 @@ struct Convoy: Sendable {
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for (branch, edges) in travellers {
                 group.addTask {
-                    do { try await Self.drain(branch, edges, graph: graph, flushesWhenIdle: false) } catch {
+                    do { try await drain(branch, edges, graph: graph, flushesWhenIdle: false) } catch {
                         graph.remove(branch, failing: error)
                         branch.end(Task.isCancelled ? .left : .failed(error))
                     }
@@ -329,20 +379,26 @@ struct Convoy: Sendable {
         }
     }
 
-    private func edgeChannel() -> BoundedChannel<Transit> {
-        BoundedChannel(capacity: surroundings.edgeCapacity, weigh: \.weight)
+    private func edge(into sink: OpenedSink) -> Edge {
+        let log = surroundings.log
+        return Edge(capacity: surroundings.edgeCapacity, policy: sink.policy) { trouble in
+            log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
+        }
     }
 
     /// Takes what comes along the edges of a branch into its sinks until they end.
-    private static func drain(_ branch: Branch, _ edges: [GraphEdge], graph: ComponentGraph, flushesWhenIdle: Bool) async throws {
+    private func drain(_ branch: Branch, _ edges: [GraphEdge], graph: ComponentGraph, flushesWhenIdle: Bool) async throws {
+        let journal = surroundings.journal
         try await withThrowingTaskGroup(of: Void.self) { group in
             for edge in edges {
-                let loop = SinkLoop(sink: edge.sink, channel: edge.channel, progress: branch.progress, flushesWhenIdle: flushesWhenIdle)
+                let loop = SinkLoop(
+                    sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
+                    stream: branch.stream, journal: journal)
                 group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
                         graph.remove(branch, failing: error)
-                        for other in edges { other.channel.fail(error) }
+                        for other in edges { other.edge.fail(error) }
                         throw error
                     }
                 }

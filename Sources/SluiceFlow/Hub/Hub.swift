@@ -16,18 +16,18 @@ public final class Hub: Sendable {
     public struct Surroundings: Sendable {
         let makeOracle: MakeOracle
         let registry: Registry
-        let deadLetters: any DeadLetterOffice
+        let journal: any StreamJournal
         let time: TimeSource
         let log: Log
         /// Bytes that may wait on one edge.
         let edgeCapacity: Int
 
         public init(
-            registry: Registry, deadLetters: any DeadLetterOffice, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
+            registry: Registry, journal: any StreamJournal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
             makeOracle: @escaping MakeOracle
         ) {
             self.registry = registry
-            self.deadLetters = deadLetters
+            self.journal = journal
             self.time = time
             self.log = log
             self.edgeCapacity = edgeCapacity
@@ -42,20 +42,20 @@ public final class Hub: Sendable {
 
     private let surroundings: Surroundings
     private let live: LiveReading
-    private let commands: BoundedChannel<Command>
+    private let commands: (stream: AsyncStream<Command>, continuation: AsyncStream<Command>.Continuation)
 
     public init(_ surroundings: Surroundings) {
         self.surroundings = surroundings
         live = LiveReading(surroundings)
         // Commands are few, and whoever gives one must never wait.
-        commands = BoundedChannel(capacity: .max / 2)
+        commands = AsyncStream.makeStream()
     }
 
     /// Lets branches join, together. Each of them tells how it fares; `run` must be under way, or begin soon.
-    public func join(_ branches: [Branch]) async throws { try await commands.send(.travel(branches)) }
+    public func join(_ branches: [Branch]) { commands.continuation.yield(.travel(branches)) }
 
     /// Lets `run` return once all branches have ended.
-    public func end() async { try? await commands.send(.end) }
+    public func end() { commands.continuation.yield(.end) }
 
     /// Components of the live reading, for status pages.
     public var components: [ComponentStatistics] { live.graph.components }
@@ -65,7 +65,7 @@ public final class Hub: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.live.run() }
             await withTaskGroup(of: Void.self) { convoys in
-                while let command = try? await commands.receive() {
+                for await command in commands.stream {
                     guard case .travel(let branches) = command else { break }
                     convoys.addTask { await Convoy(branches, surroundings: self.surroundings, live: self.live).travel() }
                 }

@@ -21,14 +21,15 @@ final class LiveReading: Sendable {
     let graph: ComponentGraph
     private let surroundings: Hub.Surroundings
     private let state: Mutex<State>
-    private let wake: BoundedChannel<Void>
+    /// One wish to look again is as good as several.
+    private let wake: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     init(_ surroundings: Hub.Surroundings) {
         self.surroundings = surroundings
         let box = WakeBox()
-        wake = BoundedChannel(capacity: .max / 2)
+        wake = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state = Mutex(State())
-        graph = ComponentGraph(registry: surroundings.registry, position: nil, deadLetters: surroundings.deadLetters) { _ in box.call() }
+        graph = ComponentGraph(registry: surroundings.registry, position: nil, journal: surroundings.journal) { _ in box.call() }
         box.set { [weak self] in self?.reconsider() }
     }
 
@@ -67,30 +68,33 @@ final class LiveReading: Sendable {
             return state.holders > 0 || state.isOver || needs != state.fetched ? state.changed : nil
         }
         signal?.raise()
-        wake.offer(())
+        wake.continuation.yield(())
     }
 
     // MARK: - Reading
 
     func run() async {
         var pause = Self.leastPause
+        var woken = wake.stream.makeAsyncIterator()
         while true {
-            let needs = Set(graph.needs)
+            let needs = graph.needs
             let signal: StopSignal?? = state.withLock { state in
                 if state.isOver { return .some(nil) }
                 guard state.holders == 0, !needs.isEmpty else { return .none }
                 state.isReading = true
                 state.changed = StopSignal()
-                state.fetched = needs
+                state.fetched = Set(needs)
                 return state.changed
             }
             guard let signal else {
                 // Nothing to do until somebody comes, or lets go.
-                guard (try? await wake.receive()) != nil else { return }
+                guard await woken.next() != nil else { return }
                 continue
             }
             guard let signal else { return }
             let before = graph.position
+            surroundings.log.debug(
+                "following the head", ["from": "\(before.map { "\($0.number)" } ?? "-")", "branches": "\(graph.branches.count)"])
             let failure = await read(needs, until: signal)
             stop()
             guard let failure, !Task.isCancelled else {
@@ -116,9 +120,9 @@ final class LiveReading: Sendable {
     }
 
     /// Reads until it is done, told to stop, or fails; returns the failure.
-    private func read(_ needs: Set<Need>, until signal: StopSignal) async -> (any Error)? {
+    private func read(_ needs: [Need], until signal: StopSignal) async -> (any Error)? {
         let graph = graph
-        let oracle = surroundings.makeOracle(needs.sorted { ($0.table, $0.topics.count) < ($1.table, $1.topics.count) }) { graph.note($0) }
+        let oracle = surroundings.makeOracle(needs) { graph.note($0) }
         let branches = graph.branches
         let untils = branches.map(\.until)
         let until = untils.contains(nil) ? nil : untils.compactMap { $0 }.max()

@@ -20,7 +20,7 @@ struct Application: Sendable {
 
     /// Opens the state store and makes every component; connects to nothing yet. Throws what the configuration or the store throws.
     static func open(_ configuration: SluiceConfiguration, log: Log) async throws -> Application {
-        let registry = try Registry(Catalog.registers)
+        let registry = try Catalog.registry()
         let store = try await StateStore.open(configuration.state)
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
@@ -32,7 +32,7 @@ struct Application: Sendable {
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
             hubs[network.name] = Hub(
                 Hub.Surroundings(
-                    registry: registry, deadLetters: StoredDeadLetters(store: store), time: .live, log: log,
+                    registry: registry, journal: StoredJournal(store: store), time: .live, log: log,
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }

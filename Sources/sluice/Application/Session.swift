@@ -61,8 +61,8 @@ enum Session {
                 }
                 // They travel together: what several of them lack is read once.
                 group.addTask {
-                    try? await hub.join(own)
-                    await hub.end()
+                    hub.join(own)
+                    hub.end()
                     return .aside
                 }
             }

@@ -33,12 +33,16 @@ enum ReferencePages {
                 head("Configuration") + ConfigDocs.reference(spec, title: "The file")
                     + "## A sample\n\n```yaml\n\(ConfigDocs.sample(spec))```\n"
             ),
-            ("registers.md", head("Registers") + "A register is a named output that a pipeline asks for.\n\n" + RegisterPages.markdown()),
+            ("registers.md", head("Registers") + registers + RegisterPages.markdown()),
             ("sluice.schema.json", ConfigDocs.jsonSchema(spec, title: "Sluice configuration")),
         ]
     }
 
     private static func head(_ title: String) -> String { "<!-- Made by `sluice docs`; do not edit. -->\n\n# \(title)\n\n" }
+
+    private static let registers =
+        "A register is a named output that a pipeline asks for. Its number stands for it in identifiers. An addressed one must be told what\n"
+        + "to look at: the column says under which key the shared state holds that, with a star where each member has a set of its own.\n\n"
 
     private static var exitCodes: String {
         var out = head("Exit codes") + "| code | name | meaning |\n|---|---|---|\n"

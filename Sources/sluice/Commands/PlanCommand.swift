@@ -73,7 +73,7 @@ private struct Plan {
         var lines = ["  \(pipeline.network) from block \(start(pipeline)) -> \(pipeline.sinks.joined(separator: ", "))"]
         for register in registers(pipeline) {
             let after = register.dependencies.isEmpty ? "" : " <- \(register.dependencies.joined(separator: ", "))"
-            lines.append("  register \(register.name) (\(register.kind.rawValue))\(after)")
+            lines.append("  register \(register.name) (\(register.kind))\(after)")
         }
         let fetch = Catalog.fetch(registers(pipeline))
         for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }

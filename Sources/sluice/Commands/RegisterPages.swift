@@ -6,8 +6,9 @@ import SluiceCore
 enum RegisterPages {
     static func json(_ register: Register, tables: Bool) -> JSON {
         .members([
-            "register": .string(register.name), "kind": .string(register.kind.rawValue), "doc": .string(register.doc),
-            "dependencies": .array(register.dependencies.map { .string($0) }),
+            "register": .string(register.name), "number": .integer(UInt64(register.number.rawValue)), "kind": .string("\(register.kind)"),
+            "doc": .string(register.doc), "dependencies": .array(register.dependencies.map { .string($0) }),
+            "addressed": .bool(register.isAddressed), "state_key": .text(register.stateKey?.description),
             "tables": .array(register.schemas.map { tables ? json($0) : .string($0.name) }),
         ])
     }
@@ -27,18 +28,25 @@ enum RegisterPages {
     static func text(_ style: Style) -> [String] {
         Catalog.registers.flatMap { register -> [String] in
             let after = register.dependencies.isEmpty ? "" : ", made from \(register.dependencies.joined(separator: ", "))"
-            return ["\(style.bold(register.name))  \(style.dim("\(register.kind.rawValue)\(after)"))", "  \(register.doc)"]
+            let about = "\(register.kind), number \(register.number.rawValue)\(after)\(addressed(register))"
+            return ["\(style.bold(register.name))  \(style.dim(about))", "  \(register.doc)"]
                 + register.schemas.map { "  table \($0.name): \($0.fields.count) columns, one row by \($0.key.joined(separator: ", "))" }
                 + [""]
         }.dropLast()
     }
 
+    private static func addressed(_ register: Register) -> String {
+        register.isAddressed ? ", addressed" + (register.stateKey.map { " by \($0)" } ?? "") : ""
+    }
+
     static func markdown() -> String {
-        var out = "| register | kind | made from | tables | what |\n|---|---|---|---|---|\n"
+        var out = "| register | number | kind | made from | addressed | tables | what |\n|---|---|---|---|---|---|---|\n"
         for register in Catalog.registers {
             let tables = register.schemas.map { "[`\($0.name)`](#\($0.name))" }.joined(separator: ", ")
+            let after = register.dependencies.map { "`\($0)`" }.joined(separator: ", ")
+            let key = register.isAddressed ? register.stateKey.map { "`\($0)`" } ?? "yes" : ""
             out +=
-                "| `\(register.name)` | \(register.kind.rawValue) | \(register.dependencies.map { "`\($0)`" }.joined(separator: ", ")) | \(tables) | \(register.doc) |\n"
+                "| `\(register.name)` | \(register.number.rawValue) | \(register.kind) | \(after) | \(key) | \(tables) | \(register.doc) |\n"
         }
         var seen: Set<String> = []
         for schema in Catalog.registers.flatMap(\.schemas) where seen.insert(schema.name).inserted {

@@ -54,6 +54,14 @@ final class Sandbox: Sendable {
         return (try await child.wait(), child.errors)
     }
 
+    /// Runs it to an end that must be good, and returns what it printed.
+    func output(_ arguments: String...) async throws -> String {
+        let child = try start(arguments)
+        let ending = try await child.wait()
+        guard ending == .exited(0) else { throw ChildProgram.Failure(description: "\(arguments): \(ending); \(child.errors)") }
+        return child.output
+    }
+
     /// Runs one of the independent checks and decodes what it prints.
     func python<T: Decodable>(_ script: String, _ arguments: String..., as type: T.Type = T.self) async throws -> T {
         let child = try startPython(script, arguments)
@@ -74,6 +82,15 @@ final class Sandbox: Sendable {
             return count
         }
         return "\(name)-\(number)"
+    }
+}
+
+extension Surroundings {
+    /// JSON that the program wrote.
+    static func decoded<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: Data(text.utf8))
     }
 }
 

@@ -19,7 +19,7 @@ public struct BalanceOracle: Oracle {
     ///   - needs: what the registers downstream ask for; blocks and logs may be among it.
     ///   - source: whose balances are wanted.
     public init(
-        node: EthereumNode, needs: [Need] = BalanceTables.needs, recent: any RecentBlocks, source: BalanceSource,
+        node: EthereumNode, needs: [Need] = EthereumRegisters.accountBalance.needs, recent: any RecentBlocks, source: BalanceSource,
         options: BalanceOptions = BalanceOptions(), observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
     ) {
         let newest = NewestBlock()
@@ -35,7 +35,9 @@ public struct BalanceOracle: Oracle {
 
     public func head() async throws -> ChainHead { try await blocks.head() }
 
-    public func settle(_ position: Position) async throws -> Position { try await blocks.settle(position) }
+    public func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
+        try await blocks.settle(position, finalized: finalized)
+    }
 
     public func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
         let (options, last) = (options, range.upperBound)

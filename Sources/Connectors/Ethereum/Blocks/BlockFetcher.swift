@@ -33,7 +33,7 @@ final class BlockFetcher: Sendable {
     var blocksPerFetch: Int {
         let (bytes, logRange) = (bytesPerBlock, node.lore.withLock { $0.logRange })
         let most = max(1, Int(Double(bytesPerRequest) / bytes))
-        if plan.logTopics != nil { return max(1, min(logRange, most)) }
+        if plan.logFilter != nil { return max(1, min(logRange, most)) }
         let calls = plan.receipts ? 2 : 1
         return max(1, min(most, 64, client.pool.suggestedBatch / calls))
     }
@@ -42,8 +42,8 @@ final class BlockFetcher: Sendable {
     /// - Parameter atTip: the newest blocks: lagging nodes may not have them yet, and logs are asked for by hash.
     func fetch(_ range: ClosedRange<UInt64>, atTip: Bool = false) async throws -> [DecodedBlock] {
         let blocks: [DecodedBlock]
-        if let topics = plan.logTopics {
-            blocks = try await fetchLogs(range, topics: topics, byHash: atTip)
+        if let filter = plan.logFilter {
+            blocks = try await fetchLogs(range, filter: filter, byHash: atTip)
         } else if plan.receipts {
             blocks = try await fetchWithReceipts(range)
         } else {
@@ -238,17 +238,17 @@ final class BlockFetcher: Sendable {
         return sets
     }
 
-    private func fetchLogs(_ range: ClosedRange<UInt64>, topics: [Hash32], byHash: Bool) async throws -> [DecodedBlock] {
+    private func fetchLogs(_ range: ClosedRange<UInt64>, filter: LogFilter, byHash: Bool) async throws -> [DecodedBlock] {
         let headers = try await fetchHeaders(range)
         do {
-            let calls = byHash ? headers.map { RPCCall.logs(blockHash: $0.hash, topics: topics) } : [.logs(range, topics: topics)]
+            let calls = byHash ? headers.map { RPCCall.logs(blockHash: $0.hash, filter: filter) } : [.logs(range, filter: filter)]
             var blocks: [DecodedBlock] = []
             for (index, call) in calls.enumerated() {
                 let sets = byHash ? [headers[index]] : headers
                 blocks += try await client.pool.withEndpoint(demand([call], height: range.upperBound)) { lease in
                     let reply = try await client.send([call], lease: lease)
                     let logs = try tables(reply.answers[0], call, range.upperBound)[0]
-                    return try split(logs, among: sets, complete: topics.isEmpty, byteCount: reply.byteCount)
+                    return try split(logs, among: sets, complete: filter.isOpen, byteCount: reply.byteCount)
                 }
             }
             node.lore.withLock { if $0.logRange < FetchPlan.logRange { $0.logRange += 1 } }
@@ -257,8 +257,8 @@ final class BlockFetcher: Sendable {
             // Too many results: ask for half, now and from now on.
             node.lore.withLock { $0.logRange = max(1, range.count / 2) }
             let middle = range.lowerBound + UInt64(range.count / 2)
-            return try await fetchLogs(range.lowerBound...(middle - 1), topics: topics, byHash: byHash)
-                + fetchLogs(middle...range.upperBound, topics: topics, byHash: byHash)
+            return try await fetchLogs(range.lowerBound...(middle - 1), filter: filter, byHash: byHash)
+                + fetchLogs(middle...range.upperBound, filter: filter, byHash: byHash)
         }
     }
 

@@ -35,16 +35,19 @@ struct RPCCall: Sendable {
         RPCCall(method: "eth_getTransactionReceipt", params: "[\"\(transaction)\"]", reading: BlockDecoder.receiptCall)
     }
 
-    static func logs(_ range: ClosedRange<UInt64>, topics: [Hash32]) -> RPCCall {
-        logs("\"fromBlock\":\"\(Hex.quantity(range.lowerBound))\",\"toBlock\":\"\(Hex.quantity(range.upperBound))\"", topics: topics)
+    static func logs(_ range: ClosedRange<UInt64>, filter: LogFilter) -> RPCCall {
+        logs("\"fromBlock\":\"\(Hex.quantity(range.lowerBound))\",\"toBlock\":\"\(Hex.quantity(range.upperBound))\"", filter)
     }
 
     /// By hash: a node that does not know the block then says so, where it would answer a range with nothing.
-    static func logs(blockHash: Hash32, topics: [Hash32]) -> RPCCall { logs("\"blockHash\":\"\(blockHash)\"", topics: topics) }
+    static func logs(blockHash: Hash32, filter: LogFilter) -> RPCCall { logs("\"blockHash\":\"\(blockHash)\"", filter) }
 
-    private static func logs(_ place: String, topics: [Hash32]) -> RPCCall {
-        let filter = topics.isEmpty ? "" : ",\"topics\":[[\(topics.map { "\"\($0)\"" }.joined(separator: ","))]]"
-        return RPCCall(method: "eth_getLogs", params: "[{\(place)\(filter)}]", reading: BlockDecoder.logsCall)
+    private static func logs(_ place: String, _ filter: LogFilter) -> RPCCall {
+        func list(_ items: [some CustomStringConvertible]) -> String { items.map { "\"\($0)\"" }.joined(separator: ",") }
+        var fields = place
+        if !filter.addresses.isEmpty { fields += ",\"address\":[\(list(filter.addresses))]" }
+        if !filter.topics.isEmpty { fields += ",\"topics\":[[\(list(filter.topics))]]" }
+        return RPCCall(method: "eth_getLogs", params: "[{\(fields)}]", reading: BlockDecoder.logsCall)
     }
 
     /// What an address has at a block: by hash, so that the answer is of that very block or none at all (EIP-1898).

@@ -1,0 +1,68 @@
+public import SluiceCore
+
+extension SluiceError.Code {
+    /// Nobody can tell which rows come from the row of a dead letter.
+    public static let deadLetterRow = SluiceError.Code("dead_letter_row")
+}
+
+/// The rows of a batch that come from one dead letter, cut out of what is there already. Pure.
+public enum DeadLetterRows {
+    /// What a dead letter calls its row, and the column by which the rows made from it are known.
+    private struct Place {
+        let column: String
+        let number: UInt64
+
+        init?(_ row: String) {
+            let words = row.split(separator: " ", omittingEmptySubsequences: false)
+            guard words.count == 2, let number = UInt64(words[1]), String(number) == words[1] else { return nil }
+            switch words[0] {
+            case "log": column = "log_index"
+            case "transaction": column = "transaction_index"
+            default: return nil
+            }
+            self.number = number
+        }
+    }
+
+    /// The rows of `tables` that come from the letter's row: of its block, with its `log_index` (`log 17`) or `transaction_index`
+    /// (`transaction 3`). Tables without such rows are left out; a batch of another branch has none.
+    ///
+    /// - Parameter tables: those that the letter's register makes, and no others: a table that another register fills from the same row
+    ///   holds that row already.
+    /// - Throws: `dead_letter_row` (class `data`) when the letter names its row in another way, or a table has no column to know them by.
+    public static func rowsToLoad(_ letter: DeadLetter, _ batch: Batch, tables: [String]) throws(SluiceError) -> [Table] {
+        guard let place = Place(letter.row) else {
+            throw SluiceError(
+                .deadLetterRow, .data, "the dead letter of \(letter.register) at block \(letter.block.number) names its row \(letter.row)",
+                mend: "only rows named log N or transaction N can be replayed; read the block again with a backfill")
+        }
+        let number = letter.block.number
+        guard batch.span.first <= number, number <= batch.span.last.number, batch.span.hash(number) == letter.block.hash else { return [] }
+        var out: [Table] = []
+        for name in tables {
+            guard let table = batch.table(name), table.rowCount > 0 else { continue }
+            guard let column = table.wholeNumbers(place.column), let blocks = table.schema.blockNumberField.flatMap(table.wholeNumbers)
+            else {
+                throw SluiceError(
+                    .deadLetterRow, .data, "the rows of \(name) do not say which \(letter.row) they come from",
+                    mend: "the table has no \(place.column) with a block number; read the block again with a backfill")
+            }
+            let rows = (0..<table.rowCount).filter { blocks.uint64($0) == number && column.uint64($0) == place.number }
+            if !rows.isEmpty { out.append(table.rows(rows)) }
+        }
+        return out
+    }
+}
+
+extension Table {
+    /// The column of a field that holds whole numbers; nil when there is none. Those that are stored are never negative.
+    fileprivate func wholeNumbers(_ field: String) -> Column? {
+        guard let column = column(field), column.type == .int64 || column.type == .uint64 else { return nil }
+        return column
+    }
+
+    /// The given rows, in the given order.
+    fileprivate func rows(_ rows: [Int]) -> Table {
+        Table(schema: schema, columns: columns.map { $0.rows(rows) }, rowCount: rows.count)
+    }
+}

@@ -1,0 +1,25 @@
+public import SluiceCore
+public import SluiceStore
+
+/// The journal in the state store.
+public struct StoredJournal: StreamJournal {
+    private let store: StateStore
+
+    public init(store: StateStore) { self.store = store }
+
+    public func keep(_ letters: [DeadLetter], of stream: StreamID) async throws { _ = try await store.keep(letters, of: stream) }
+
+    public func forgetLetters(of stream: StreamID, behind position: Position) async throws {
+        try await store.removeDeadLetters(of: stream, behind: position)
+    }
+
+    public func finalized(of stream: StreamID, sink: String) async throws -> UInt64? {
+        try await store.meta(Self.key(stream, sink)).flatMap { UInt64($0) }
+    }
+
+    public func setFinalized(_ number: UInt64, of stream: StreamID, sink: String) async throws {
+        try await store.setMeta(Self.key(stream, sink), String(number))
+    }
+
+    private static func key(_ stream: StreamID, _ sink: String) -> String { "finalized:\(stream) in \(sink)" }
+}

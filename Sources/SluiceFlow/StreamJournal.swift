@@ -1,0 +1,12 @@
+public import SluiceCore
+
+/// What the runtime keeps about streams, across restarts.
+public protocol StreamJournal: Sendable {
+    /// Keeps rows that could not be processed; they are durable when it returns. Throws `pause` when no more may be kept.
+    func keep(_ letters: [DeadLetter], of stream: StreamID) async throws
+    /// Forgets letters of blocks behind a position, which were orphaned.
+    func forgetLetters(of stream: StreamID, behind position: Position) async throws
+    /// The highest block that was final when a sink had taken everything that had been sent before that was said. Nil when nothing was.
+    func finalized(of stream: StreamID, sink: String) async throws -> UInt64?
+    func setFinalized(_ number: UInt64, of stream: StreamID, sink: String) async throws
+}

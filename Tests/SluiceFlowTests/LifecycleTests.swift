@@ -1,0 +1,212 @@
+import SluiceCore
+import SluiceFlow
+import Testing
+
+/// What the documentation says about the states of a pipeline, sentence by sentence.
+@Suite struct LifecycleTests {
+    private static let failure = SluiceError(.init("test"), .pause, "the sink is full")
+
+    private func lifecycle(_ commands: PipelineCommand..., type: PipelineType = .live) throws -> PipelineLifecycle {
+        var lifecycle = PipelineLifecycle(type: type)
+        for command in commands { try lifecycle.on(command) }
+        return lifecycle
+    }
+
+    private static func pipeline(_ seed: UInt64) -> PUUID {
+        var random = SeededRandom(seed: seed)
+        let block = ComponentPID(network: .layer1, pipelineType: .live, kind: .oracle, register: .gethBlock)
+        return PUUID(PipelinePID(type: .live, first: block, last: block), using: &random)
+    }
+
+    @Test("Backfill: the pipeline reads in order from some starting height to the most recent block height, then it is live")
+    func backfill() throws {
+        var pipeline = PipelineLifecycle(type: .live)
+        #expect(try pipeline.on(.start(hasHistory: true)) == [.begin(.backfill, from: .start)])
+        #expect(pipeline.state == .backfill && pipeline.work == .backfill)
+        #expect(try pipeline.on(.backfillDone) == [.begin(.live, from: .lastPosition)])
+        #expect(pipeline.state == .live && pipeline.work == .live)
+    }
+
+    @Test("Live: the pipeline reads from the most recent block height")
+    func live() throws {
+        var pipeline = PipelineLifecycle(type: .live)
+        #expect(try pipeline.on(.start(hasHistory: false)) == [.begin(.live, from: .start)])
+        #expect(pipeline.state == .live)
+    }
+
+    @Test("Stopped: the pipeline neither reads nor processes")
+    func stopped() throws {
+        var pipeline = try lifecycle(.start(hasHistory: false))
+        #expect(try pipeline.on(.stop) == [.end])
+        #expect(pipeline.state == .stopped && pipeline.work == nil)
+        #expect(PipelineLifecycle(type: .live).state == .stopped, "nor does one that never ran")
+    }
+
+    @Test("Paused: the pipeline neither reads nor processes")
+    func paused() throws {
+        for hasHistory in [true, false] {
+            var pipeline = try lifecycle(.start(hasHistory: hasHistory))
+            #expect(try pipeline.on(.pause) == [.end])
+            #expect(pipeline.state == .paused && pipeline.work == nil)
+        }
+    }
+
+    @Test("a paused pipeline can be resumed at any time, while a stopped pipeline must be restarted")
+    func pausedIsNotStopped() throws {
+        for hasHistory in [true, false] {
+            var pipeline = try lifecycle(.start(hasHistory: hasHistory), .pause)
+            #expect(try pipeline.on(.pause) == [], "that is so already")
+            // Into what it was doing, from where it had come to.
+            let work: PipelineWork = hasHistory ? .backfill : .live
+            #expect(try pipeline.on(.resume) == [.begin(work, from: .lastPosition)])
+            #expect(pipeline.work == work)
+            try pipeline.on(.pause)
+            try pipeline.on(.stop)
+            try mustBeRestarted(pipeline)
+        }
+    }
+
+    @Test("Error: the pipeline neither reads nor processes, and all its components end")
+    func error() throws {
+        var pipeline = try lifecycle(.start(hasHistory: true))
+        #expect(try pipeline.on(.fail(Self.failure)) == [.end])
+        #expect(pipeline.state == .error && pipeline.work == nil)
+        #expect(pipeline.failure?.description == "the sink is full")
+        #expect(try pipeline.on(.fail(SluiceError(.init("later"), .fatal, "the channel is gone"))) == [])
+        #expect(pipeline.failure?.description == "the sink is full", "the first failure is the reason, the next its consequence")
+    }
+
+    @Test("a pipeline in error can be resumed at any time, while a stopped pipeline must be restarted")
+    func errorIsNotStopped() throws {
+        for hasHistory in [true, false] {
+            var pipeline = try lifecycle(.start(hasHistory: hasHistory), .fail(Self.failure))
+            let work: PipelineWork = hasHistory ? .backfill : .live
+            #expect(try pipeline.on(.resume) == [.begin(work, from: .lastPosition)])
+            #expect(pipeline.work == work && pipeline.failure == nil)
+            try pipeline.on(.fail(Self.failure))
+            try pipeline.on(.stop)
+            try mustBeRestarted(pipeline)
+        }
+    }
+
+    private func mustBeRestarted(_ stopped: PipelineLifecycle) throws {
+        var pipeline = stopped
+        for command in [PipelineCommand.resume, .start(hasHistory: true), .start(hasHistory: false)] {
+            let error = #expect(throws: SluiceError.self) { try pipeline.on(command) }
+            #expect(
+                error?.description
+                    == "the pipeline is stopped, \(command.name.rawValue) is refused: it was stopped and must be restarted (allowed now: restart)"
+            )
+        }
+        #expect(try pipeline.on(.restart(hasHistory: true)) == [.begin(.backfill, from: .start)])
+    }
+
+    @Test("what failed while it was paused shows: what had been read was still on its way")
+    func failureWhilePausing() throws {
+        let pipeline = try lifecycle(.start(hasHistory: false), .pause, .fail(Self.failure))
+        #expect(pipeline.state == .error)
+    }
+
+    @Test("a restart ends what runs, and looks anew whether there is history to read")
+    func restart() throws {
+        var pipeline = try lifecycle(.start(hasHistory: false))
+        #expect(try pipeline.on(.restart(hasHistory: true)) == [.end, .begin(.backfill, from: .start)])
+        #expect(pipeline.state == .backfill)
+    }
+
+    @Test("a backtest reads from some starting to some ending height, and stops there")
+    func backtest() throws {
+        for hasHistory in [true, false] {
+            var pipeline = PipelineLifecycle(type: .backtest)
+            #expect(try pipeline.on(.start(hasHistory: hasHistory)) == [.begin(.backfill, from: .start)])
+            #expect(try pipeline.on(.backfillDone) == [.end])
+            #expect(pipeline.state == .stopped)
+        }
+    }
+
+    @Test("of two pipelines that do the same one is merged into the other, unless it performs a backtest or a backfill")
+    func merge() throws {
+        let other = Self.pipeline(1)
+        var pipeline = try lifecycle(.start(hasHistory: true))
+        var error = #expect(throws: SluiceError.self) { try pipeline.on(.merged(into: other)) }
+        #expect(error?.description.contains("it still reads history") ?? false)
+        try pipeline.on(.backfillDone)
+        // Its loops end, then what it shared goes to the other one.
+        #expect(try pipeline.on(.merged(into: other)) == [.end, .handOver(to: other)])
+        #expect(pipeline.state == .stopped && pipeline.commands.isEmpty)
+        #expect(try pipeline.on(.merged(into: other)) == [] && pipeline.on(.stop) == [])
+        error = #expect(throws: SluiceError.self) { try pipeline.on(.restart(hasHistory: false)) }
+        #expect(
+            error?.description
+                == "the pipeline is stopped, restart is refused: it was merged into \(other) (nothing can be done with it any more)")
+        var backtest = try lifecycle(.start(hasHistory: true), type: .backtest)
+        #expect(throws: SluiceError.self) { try backtest.on(.merged(into: other)) }
+    }
+
+    // MARK: - Components
+
+    private static func component(_ seed: UInt64) -> CUUID {
+        var random = SeededRandom(seed: seed)
+        return CUUID(ComponentPID(network: .layer1, pipelineType: .live, kind: .oracle, register: .gethBlock), using: &random)
+    }
+
+    @Test("the activity of a component is inactive, live or terminated")
+    func activity() {
+        #expect(ActivityState.allCases.map(\.rawValue) == [0, 1, 2])
+        var watch = ComponentWatch()
+        let joined = watch.join(Self.pipeline(1), Self.component(1))
+        #expect(joined && watch.state(of: Self.component(1)) == .inactive)
+        let failed = watch.on(ActivityChange(component: Self.component(1), state: .live))
+        #expect(failed.isEmpty && watch.state(of: Self.component(1)) == .live)
+    }
+
+    @Test("a component that ends without being asked to puts every pipeline in error that it works for, and no other")
+    func unaskedEnd() throws {
+        let (shared, own) = (Self.component(1), Self.component(2))
+        let (a, b, c) = (Self.pipeline(1), Self.pipeline(2), Self.pipeline(3))
+        for cause in [Self.failure, nil] {
+            var watch = ComponentWatch()
+            var pipelines: [PUUID: PipelineLifecycle] = [:]
+            for id in [a, b, c] { pipelines[id] = try lifecycle(.start(hasHistory: false)) }
+            for (pipeline, component) in [(a, shared), (b, shared), (c, own)] {
+                let joined = watch.join(pipeline, component)
+                #expect(joined)
+            }
+            let failed = watch.on(ActivityChange(component: shared, state: .terminated, cause: cause))
+            #expect(failed.map(\.pipeline) == [a, b])
+            for (pipeline, command) in failed {
+                #expect(try pipelines[pipeline]?.on(command) == [.end])
+                let error = try #require(pipelines[pipeline]?.failure)
+                #expect(error.code == cause?.code ?? .componentTerminated)
+                #expect(cause != nil || error.description.contains("\(shared)"))
+            }
+            #expect(pipelines[a]?.state == .error && pipelines[b]?.state == .error && pipelines[c]?.state == .live)
+            let again =
+                watch.on(ActivityChange(component: shared, state: .terminated)) + watch.on(ActivityChange(component: shared, state: .live))
+            #expect(again.isEmpty && watch.state(of: shared) == .terminated, "what ended stays ended")
+            let rejoined = watch.join(c, shared)
+            #expect(!rejoined, "a new one must be made")
+            let left = watch.leave(a) + watch.leave(b)
+            #expect(left.isEmpty && watch.state(of: shared) == nil, "there is nothing left to be asked to end")
+        }
+    }
+
+    @Test("a pipeline that ends asks the components to end that nobody else uses, and their end is no failure")
+    func askedEnd() {
+        let (shared, own) = (Self.component(1), Self.component(2))
+        let (a, b) = (Self.pipeline(1), Self.pipeline(2))
+        var watch = ComponentWatch()
+        let joined = [watch.join(a, shared), watch.join(a, own), watch.join(b, shared), watch.join(b, shared)]
+        #expect(joined == [true, true, true, true] && watch.pipelines(of: shared) == [a, b])
+        let idle = watch.leave(a)
+        #expect(idle == [own] && watch.pipelines(of: shared) == [b])
+        let rejoined = watch.join(a, own)
+        #expect(!rejoined, "it is on its way out")
+        let failed = watch.on(ActivityChange(component: own, state: .terminated, cause: Self.failure))
+        #expect(failed.isEmpty && watch.state(of: own) == nil)
+        let later = watch.on(ActivityChange(component: shared, state: .terminated))
+        #expect(later.map(\.pipeline) == [b])
+        let unknown = watch.on(ActivityChange(component: Self.component(9), state: .terminated))
+        #expect(unknown.isEmpty)
+    }
+}

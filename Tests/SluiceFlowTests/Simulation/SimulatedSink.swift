@@ -1,0 +1,139 @@
+import SluiceCore
+import Synchronization
+
+/// What survives a crash of the process: the store behind a sink.
+final class SimulatedStore: Sendable {
+    struct Content: Sendable {
+        var coverage = Coverage()
+        /// By table, block hash and index: the row.
+        var rows: [String: [Row: Int]] = [:]
+    }
+    struct Row: Hashable, Sendable {
+        let number: Int64
+        let hash: [UInt8]
+        let index: Int64
+        let value: Int64
+    }
+
+    let content = Mutex<[StreamID: Content]>([:])
+    /// Whoever opened it last may write: an earlier process is dead.
+    private let generation = Mutex(0)
+
+    func newGeneration() -> Int {
+        generation.withLock {
+            $0 += 1; return $0
+        }
+    }
+    func isCurrent(_ number: Int) -> Bool { generation.withLock { $0 == number } }
+
+    func rows(_ stream: StreamID) -> [String: [Row: Int]] { content.withLock { $0[stream]?.rows ?? [:] } }
+    func segments(_ stream: StreamID) -> [Segment] { content.withLock { $0[stream]?.coverage.segments ?? [] } }
+}
+
+/// A sink with transactions over such a store: slow, and failing now and then.
+final class SimulatedSink: Sink {
+    let delivery = Delivery.exactlyOnce
+    let holdsBackToFinality: Bool
+    let store: SimulatedStore
+    let trouble: SimulatedTrouble
+    let time: TimeSource
+    let perTransaction: Int
+    let generation: Int
+    let isTraced: Bool
+
+    init(_ store: SimulatedStore, trouble: SimulatedTrouble, time: TimeSource, perTransaction: Int, holdsBack: Bool, isTraced: Bool) {
+        self.isTraced = isTraced
+        self.store = store
+        self.trouble = trouble
+        self.time = time
+        self.perTransaction = perTransaction
+        holdsBackToFinality = holdsBack
+        generation = store.newGeneration()
+    }
+
+    func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
+        try await disturb()
+        return SimulatedStream(sink: self, id: stream)
+    }
+
+    func close() async {}
+
+    func disturb() async throws {
+        if trouble.happens(3) { try await time.sleep(.milliseconds(trouble.pick(1...2000))) }
+        if trouble.happens(0.2) { throw SluiceError(.init("simulated_sink"), .pause, "the simulated sink fails") }
+    }
+}
+
+/// What was written is one transaction with the position; what is open dies with the process.
+private final class SimulatedStream: SinkStream {
+    private struct Open {
+        var batches: [Batch] = []
+        var taken: Coverage
+    }
+    private let sink: SimulatedSink
+    private let id: StreamID
+    private let open: Mutex<Open>
+
+    init(sink: SimulatedSink, id: StreamID) {
+        self.sink = sink
+        self.id = id
+        open = Mutex(Open(taken: sink.store.content.withLock { $0[id]?.coverage ?? Coverage() }))
+    }
+
+    func coverage() async throws -> [Segment] { open.withLock { $0.taken.segments } }
+
+    func write(_ batch: Batch) async throws -> Position? {
+        try await sink.disturb()
+        if sink.isTraced { print("   ", id, "batch", batch.span.first, batch.span.last.number) }
+        let isFull = try open.withLock { open in
+            try open.taken.append(batch.span, stream: id)
+            open.batches.append(batch)
+            return open.batches.count >= sink.perTransaction
+        }
+        return isFull ? try commit() : nil
+    }
+
+    func flush() async throws -> Position? { try commit() }
+    func finish() async throws -> Position? { try commit() }
+
+    func rollback(to position: Position) async throws {
+        if sink.isTraced { print("   ", id, "rollback to", position.number) }
+        _ = try commit()
+        try alive()
+        sink.store.content.withLock { all in
+            var content = all[id] ?? SimulatedStore.Content()
+            guard let range = content.coverage.rollback(to: position) else { return }
+            for table in content.rows.keys { content.rows[table] = content.rows[table]?.filter { !range.contains(UInt64($0.key.number)) } }
+            all[id] = content
+        }
+        open.withLock { $0.taken = sink.store.content.withLock { $0[id]?.coverage ?? Coverage() } }
+    }
+
+    /// A process that is dead writes nothing.
+    private func alive() throws { if !sink.store.isCurrent(sink.generation) { throw CancellationError() } }
+
+    private func commit() throws -> Position? {
+        try alive()
+        let batches = open.withLock { open in
+            defer { open.batches = [] }
+            return open.batches
+        }
+        guard let last = batches.last else { return nil }
+        try sink.store.content.withLock { all in
+            var content = all[id] ?? SimulatedStore.Content()
+            for batch in batches {
+                try content.coverage.append(batch.span, stream: id)
+                for table in batch.tables {
+                    for row in 0..<table.rowCount {
+                        let key = SimulatedStore.Row(
+                            number: table.columns[0].load(row, as: Int64.self), hash: Array(table.columns[1].bytes(row)),
+                            index: table.columns[2].load(row, as: Int64.self), value: table.columns[3].load(row, as: Int64.self))
+                        content.rows[table.schema.name, default: [:]][key, default: 0] += 1
+                    }
+                }
+            }
+            all[id] = content
+        }
+        return last.span.last
+    }
+}
