@@ -4,14 +4,16 @@ import Synchronization
 /// A sink that takes part in a run, with what it holds back.
 final class OpenedSink: Sendable {
     let name: String
+    let id: StreamID
     let stream: any SinkStream
     let holdsBack: Bool
     let policy: EdgePolicy
     /// Lives longer than one phase: blocks that wait for finality in one are released in the next.
     let held = Mutex(HoldBack())
 
-    init(name: String, stream: any SinkStream, holdsBack: Bool, policy: EdgePolicy) {
+    init(name: String, id: StreamID, stream: any SinkStream, holdsBack: Bool, policy: EdgePolicy) {
         self.policy = policy
+        self.id = id
         self.name = name
         self.stream = stream
         self.holdsBack = holdsBack

@@ -16,6 +16,8 @@ public final class Branch: Sendable {
 
     /// What happens to it, for whoever manages it.
     public enum Event: Sendable {
+        /// Its sinks are open.
+        case opened
         /// It reads what lies behind it.
         case backfilling
         /// It follows the head.
@@ -35,6 +37,7 @@ public final class Branch: Sendable {
     private struct State {
         var opened: [OpenedSink] = []
         var graph: ComponentGraph?
+        var isOpen = false
         var isLeaving = false
         var end: End?
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -61,15 +64,32 @@ public final class Branch: Sendable {
 
     /// Returns when it has ended.
     public func ended() async -> End {
+        while true {
+            if let end = state.withLock({ $0.end }) { return end }
+            // Who waits is woken when it opens, too.
+            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+                let isOver = state.withLock { state in
+                    if state.end != nil { return true }
+                    state.waiters.append(continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        }
+    }
+
+    /// Returns when its sinks are open. Throws what it failed with before that.
+    public func openedOrFailed() async throws {
         await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            let isOver = state.withLock { state in
-                if state.end != nil { return true }
+            let isKnown = state.withLock { state in
+                if state.isOpen || state.end != nil { return true }
                 state.waiters.append(continuation)
                 return false
             }
-            if isOver { continuation.resume() }
+            if isKnown { continuation.resume() }
         }
-        return state.withLock { $0.end } ?? .left
+        let (isOpen, end) = state.withLock { ($0.isOpen, $0.end) }
+        if !isOpen, case .failed(let error) = end { throw error }
     }
 
     /// Asks it to end in good order: what was read still lands. Returns at once; see `ended`.
@@ -104,12 +124,21 @@ public final class Branch: Sendable {
     func open() async throws {
         var opened: [OpenedSink] = []
         for attachment in sinks {
-            let stream = try await attachment.sink.open(stream, tables: definition.schemas)
+            let id = attachment.stream ?? stream
+            let stream = try await attachment.sink.open(id, tables: definition.schemas)
             opened.append(
                 OpenedSink(
-                    name: attachment.name, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
+                    name: attachment.name, id: id, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy
+                ))
         }
-        state.withLock { $0.opened = opened }
+        let waiters = state.withLock { state in
+            state.opened = opened
+            state.isOpen = true
+            defer { if state.end == nil { state.waiters = [] } }
+            return state.waiters
+        }
+        notify(.opened)
+        for waiter in waiters { waiter.resume() }
     }
 
     /// Notes the graph that feeds it now. Returns false when it was asked to leave meanwhile.
@@ -141,8 +170,11 @@ public struct SinkAttachment: Sendable {
     public let sink: any Sink
     /// What happens when it is slower than what comes.
     public let policy: EdgePolicy
+    /// Whose rows the sink takes them for; nil: the pipeline's own.
+    public let stream: StreamID?
 
-    public init(_ name: String, _ sink: any Sink, policy: EdgePolicy = .block) {
+    public init(_ name: String, _ sink: any Sink, policy: EdgePolicy = .block, stream: StreamID? = nil) {
+        self.stream = stream
         self.name = name
         self.sink = sink
         self.policy = policy

@@ -272,7 +272,7 @@ struct Convoy: Sendable {
                     let last = segment.last
                     // Pipelines that stand at the same block ask once.
                     let asked = Asked(
-                        position: last, finalized: try await surroundings.journal.finalized(of: branch.stream, sink: sink.name))
+                        position: last, finalized: try await surroundings.journal.finalized(of: sink.id, sink: sink.name))
                     let settled: Position
                     if let answer = known[asked] {
                         settled = answer
@@ -393,7 +393,7 @@ struct Convoy: Sendable {
             for edge in edges {
                 let loop = SinkLoop(
                     sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
-                    stream: branch.stream, journal: journal)
+                    stream: edge.sink.id, journal: journal)
                 group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.

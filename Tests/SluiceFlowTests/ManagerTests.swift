@@ -1,0 +1,273 @@
+import SluiceCore
+import SluiceStore
+import SluiceTelemetry
+import Synchronization
+import Testing
+
+@testable import SluiceFlow
+
+/// A shelf in memory, that may refuse.
+private final class MemoryShelf: PipelineShelf {
+    let records = Mutex<[String: PipelineRecord]>([:])
+    let refuses = Mutex(false)
+
+    private func check() throws {
+        if refuses.withLock({ $0 }) { throw SluiceError(.init("shelf"), .pause, "the shelf refuses") }
+    }
+    func save(_ record: PipelineRecord) async throws {
+        try check()
+        records.withLock { $0[record.puuid] = record }
+    }
+    func setState(_ state: PipelineRecord.State, error: String?, of puuid: String) async throws {
+        records.withLock {
+            $0[puuid]?.state = state
+            $0[puuid]?.error = error
+        }
+    }
+    func replace(old puuid: String, with record: PipelineRecord) async throws {
+        try check()
+        records.withLock {
+            $0[puuid] = nil
+            $0[record.puuid] = record
+        }
+    }
+    func remove(_ puuid: String) async throws { _ = records.withLock { $0.removeValue(forKey: puuid) } }
+    func all() async throws -> [PipelineRecord] { records.withLock { $0.values.sorted { $0.name < $1.name } } }
+}
+
+/// A sink that cannot be opened.
+private struct ClosedSink: Sink {
+    let delivery = Delivery.exactlyOnce
+    let holdsBackToFinality = false
+    func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
+        throw SluiceError(.init("closed"), .pause, "the sink cannot be opened")
+    }
+    func close() async {}
+}
+
+@Suite("EtlManager", .timeLimit(.minutes(1))) struct ManagerTests {
+    private static let first = Register(
+        name: "geth_block", number: .gethBlock, doc: "", schemas: [rowsSchema], needs: [Need("rows")], maker: .oracle { PassPipe() })
+    /// The same table under another name: what asks for it is no collision.
+    private static let others = Register(
+        name: "blocks", number: .blocks, doc: "", schemas: [rowsSchema], needs: [Need("rows")],
+        maker: .oracle { PassPipe() })
+    private let oracle = FakeOracle(head: 100, finalized: 90)
+    private let sinks = ["a": FakeSink(), "b": FakeSink()]
+    private let shelf = MemoryShelf()
+
+    private func manager(limit: Int = 10) throws -> EtlManager {
+        var all: [String: any Sink] = ["closed": ClosedSink()]
+        for (name, sink) in sinks { all[name] = sink }
+        return EtlManager(
+            EtlManager.Surroundings(
+                registry: try Registry([Self.first, Self.others]),
+                networks: ["chain": EtlManager.Network(kind: .layer1, chainID: 1, hub: hub(oracle, registers: [Self.first, Self.others]))],
+                sinks: all, shelf: shelf,
+                limit: limit, log: .disabled), random: SeededRandom(seed: 7))
+    }
+
+    private func request(
+        _ name: String, start: UInt64? = 0, sinks: [String] = ["a"], registers: [String] = ["geth_block"]
+    ) -> PipelineRequest {
+        PipelineRequest(name: name, network: "chain", registers: registers, start: start, sinks: sinks)
+    }
+
+    private func working(_ manager: EtlManager, _ body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await manager.run() }
+            try await body()
+            await manager.shutDown()
+            try await group.waitForAll()
+        }
+    }
+
+    private func eventually(_ what: Comment, _ condition: () async -> Bool) async throws {
+        for _ in 0..<5_000 {
+            if await condition() { return }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        #expect(await condition(), what)
+    }
+
+    private func state(_ manager: EtlManager, _ puuid: PUUID) async -> PipelineState? { await manager.pipeline(puuid)?.state }
+
+    private func grow(_ count: UInt64) {
+        oracle.state.withLock { state in
+            let head = UInt64(state.chain.count)
+            state.chain += (head..<head + count).map { FakeBlock(number: $0, branch: 0) }
+        }
+    }
+
+    private func clean(_ range: ClosedRange<UInt64>) -> [UInt64: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: oracle.canonical.filter { range.contains($0.number) }.map { ($0.number, $0.hash.bytes) })
+    }
+
+    @Test("EtlManager is used for creating a new pipeline: it reads its history, then it is live, under a PUUID made of its PID")
+    func create() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            let puuid = try await manager.create(request("p", start: 3))
+            #expect(puuid.pid == PipelinePID(bytes: [2, 1, 2, 1, 2, 1, 2, 1, 2]))
+            #expect(await state(manager, puuid) == .backfill)
+            try await eventually("it is live") { await state(manager, puuid) == .live }
+            grow(5)
+            try await eventually("it follows") { sinks["a"]?.rows.count == 103 }
+            #expect(await manager.list.map(\.request.name) == ["p"])
+            #expect(shelf.records.withLock { $0[puuid.fullText]?.state } == .live)
+        }
+        #expect(sinks["a"]?.rows == clean(3...105))
+    }
+
+    @Test("what cannot be is refused with the reason and the mend, and nothing is made")
+    func refused() async throws {
+        let manager = try manager(limit: 1)
+        try await working(manager) {
+            for (bad, words) in [
+                (request("p", sinks: ["nowhere"]), "no sink nowhere"),
+                (PipelineRequest(name: "p", network: "moon", registers: ["geth_block"], sinks: ["a"]), "no network moon"),
+                (PipelineRequest(name: "p", network: "chain", registers: ["colums"], sinks: ["a"]), "no register colums"),
+                (PipelineRequest(name: "p", network: "chain", registers: [], sinks: ["a"]), "asks for no register"),
+            ] {
+                let error = await #expect(throws: SluiceError.self) { try await manager.create(bad) }
+                #expect(error?.class == .config && error?.message.contains(words) == true && error?.mend != nil, "\(words)")
+            }
+            #expect(await manager.list.isEmpty && shelf.records.withLock { $0.isEmpty })
+            try await manager.create(request("p"))
+            let error = await #expect(throws: SluiceError.self) { try await manager.create(request("q")) }
+            #expect(error?.code == .tooManyPipelines)
+        }
+    }
+
+    @Test("a paused pipeline reads nothing and can be resumed at any time; a stopped one must be restarted")
+    func pauseAndStop() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            let puuid = try await manager.create(request("p"))
+            try await eventually("it is live") { await state(manager, puuid) == .live && sinks["a"]?.rows.count == 101 }
+            try await manager.pause(puuid)
+            #expect(await state(manager, puuid) == .paused)
+            grow(10)
+            try await Task.sleep(for: .milliseconds(20))
+            #expect(sinks["a"]?.rows.count == 101)
+            try await manager.resume(puuid)
+            try await eventually("it has caught up") { sinks["a"]?.rows.count == 111 }
+            try await manager.stop(puuid)
+            #expect(await state(manager, puuid) == .stopped)
+            let error = await #expect(throws: SluiceError.self) { try await manager.resume(puuid) }
+            #expect(error?.code == .illegalTransition && error?.mend?.contains("restart") == true)
+            try await manager.restart(stopped: puuid)
+            grow(4)
+            try await eventually("it is back") { sinks["a"]?.rows.count == 115 }
+        }
+        #expect(sinks["a"]?.rows == clean(0...114) && sinks["a"]?.segments.count == 1)
+    }
+
+    @Test("a pipeline in error can be resumed at any time, from its last position, and takes no other with it")
+    func errorAndResume() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            sinks["a"]?.state.withLock { $0.failAt = 40 }
+            let puuids = try await manager.create([request("bad"), request("good", start: 1, sinks: ["b"], registers: ["blocks"])])
+            try await eventually("it failed") { await state(manager, puuids[0]) == .error }
+            #expect(await manager.pipeline(puuids[0])?.failure?.message == "the sink is full")
+            try await eventually("the other is live") { await state(manager, puuids[1]) == .live && sinks["b"]?.rows.count == 100 }
+            #expect(shelf.records.withLock { $0[puuids[0].fullText]?.error } == "the sink is full")
+            try await manager.resume(puuids[0])
+            try await eventually("it is complete") { sinks["a"]?.rows.count == 101 }
+        }
+        #expect(sinks["a"]?.rows == clean(0...100))
+    }
+
+    @Test(
+        "once a collision is detected the second loop is stopped, its PID removed and its state and sinks go to the first; un-merged on removal"
+    )
+    func collision() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            let first = try await manager.create(request("p0"))
+            try await eventually("the first is live") { await state(manager, first) == .live }
+            let second = try await manager.create(request("p1", sinks: ["b"]))
+            #expect(second.pid == first.pid && second != first)
+            try await eventually("they are one once the second has read its history") {
+                await manager.pipeline(second)?.mergedInto == first
+            }
+            grow(6)
+            try await eventually("both sinks go on") { sinks["a"]?.rows.count == 107 && sinks["b"]?.rows.count == 107 }
+            let error = await #expect(throws: SluiceError.self) { try await manager.pause(second) }
+            #expect(error?.code == .illegalTransition)
+            try await manager.remove(first)
+            #expect(await manager.list.map(\.request.name) == ["p1"])
+            grow(3)
+            try await eventually("the second goes on by itself") { sinks["b"]?.rows.count == 110 }
+            #expect(await manager.pipeline(second)?.mergedInto == nil && sinks["a"]?.rows.count == 107)
+        }
+        #expect(sinks["b"]?.rows == clean(0...109) && sinks["b"]?.segments.count == 1)
+    }
+
+    @Test("pipelines of equal PID that differ in what they read are no collision")
+    func noCollision() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            let first = try await manager.create(request("p0", start: nil))
+            let second = try await manager.create(request("p1", start: nil, sinks: ["b"]))
+            try await eventually("those that are equal are one") { await manager.pipeline(second)?.mergedInto == first }
+            try await manager.pause(first)
+            // A paused pipeline is not live, so that nothing can be merged into it.
+            let third = try await manager.create(request("p2", start: nil, sinks: ["b"]))
+            let other = try await manager.create(request("p3", start: nil, sinks: ["a"], registers: ["blocks"]))
+            try await Task.sleep(for: .milliseconds(20))
+            #expect(await manager.pipeline(third)?.mergedInto == nil)
+            #expect(await manager.pipeline(other)?.mergedInto == nil)
+        }
+    }
+
+    @Test("an update first builds the new one; when any step fails, the old one goes on")
+    func update() async throws {
+        let manager = try manager()
+        try await working(manager) {
+            let old = try await manager.create(request("p"))
+            try await eventually("it is live") { await state(manager, old) == .live && sinks["a"]?.rows.count == 101 }
+            await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["nowhere"])) }
+            shelf.refuses.withLock { $0 = true }
+            await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["b"])) }
+            shelf.refuses.withLock { $0 = false }
+            await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["closed"])) }
+            #expect(await manager.list.map(\.puuid) == [old])
+            grow(5)
+            try await eventually("the old one goes on") { sinks["a"]?.rows.count == 106 }
+            let new = try await manager.update(old, to: request("p", start: 10, sinks: ["b"]))
+            try await eventually("the new one is live") { await state(manager, new) == .live && sinks["b"]?.rows.count == 96 }
+            #expect(await manager.list.map(\.puuid) == [new] && sinks["a"]?.rows.count == 106)
+            #expect(shelf.records.withLock { Array($0.keys) } == [new.fullText])
+        }
+    }
+
+    @Test("definitions and states come back after a crash: what worked goes on, what was paused stays paused")
+    func restore() async throws {
+        let (working, paused): (PUUID, PUUID)
+        do {
+            let manager = try manager()
+            let puuids = try await manager.create([request("works"), request("waits", start: 5, sinks: ["b"], registers: ["blocks"])])
+            try await self.working(manager) {
+                for puuid in puuids { try await eventually("live") { await state(manager, puuid) == .live } }
+                try await manager.pause(puuids[1])
+            }
+            (working, paused) = (puuids[0], puuids[1])
+        }
+        grow(10)
+        let manager = try manager()
+        try await self.working(manager) {
+            try await manager.restore { record in
+                #expect(record.definition.contains("\"name\":\"\(record.name)\""))
+                return record.name == "works"
+                    ? request("works") : request("waits", start: 5, sinks: ["b"], registers: ["blocks"])
+            }
+            try await eventually("it goes on") { sinks["a"]?.rows.count == 111 }
+            #expect(await state(manager, paused) == .paused && sinks["b"]?.rows.count == 96)
+            #expect(await manager.pipeline(working)?.request.name == "works")
+            try await manager.resume(paused)
+            try await eventually("it is resumed") { sinks["b"]?.rows.count == 106 }
+        }
+    }
+}
