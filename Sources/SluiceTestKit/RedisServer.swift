@@ -50,11 +50,16 @@ public final class RedisServer: Sendable {
         let leash = ends[1]
         child.withLock { $0 = Child(server: server, guardian: guardian, leash: leash) }
         for _ in 0..<2000 {
+            // Where it could not have the port somebody else may answer there.
+            if waitpid(server, nil, WNOHANG) != 0 {
+                end(by: nil)
+                throw Self.failed("redis-server has ended at once at port \(port)")
+            }
             if answers() { return }
             try await Task.sleep(for: .milliseconds(5))
         }
         crash()
-        throw Self.failed("redis-server does not answer")
+        throw Self.failed("redis-server does not answer at port \(port)")
     }
 
     /// Ends it in order.
@@ -69,7 +74,8 @@ public final class RedisServer: Sendable {
     /// Lets it go on where it hung.
     public func thaw() { child.withLock { child in _ = child.map { kill($0.server, SIGCONT) } } }
 
-    private func end(by signal: Int32) {
+    /// - Parameter signal: nil for a server that has ended, and whose id may be another process's by now.
+    private func end(by signal: Int32?) {
         child.withLock { child in
             guard let running = child else { return }
             child = nil
@@ -77,6 +83,7 @@ public final class RedisServer: Sendable {
             kill(running.guardian, SIGKILL)
             waitpid(running.guardian, nil, 0)
             close(running.leash)
+            guard let signal else { return }
             kill(running.server, signal)
             // One that was frozen hears nothing but SIGKILL until it goes on.
             kill(running.server, SIGCONT)
@@ -117,13 +124,23 @@ public final class RedisServer: Sendable {
         defer { close(descriptor) }
         var reply = [UInt8](repeating: 0, count: 64)
         guard write(descriptor, "PING\r\n", 6) == 6, case let count = read(descriptor, &reply, reply.count), count > 0 else { return false }
-        // A password that is asked for is an answer too; "loading" is none.
-        return !String(decoding: reply[..<count], as: UTF8.self).hasPrefix("-LOADING")
+        let text = String(decoding: reply[..<count], as: UTF8.self)
+        return text.hasPrefix("+PONG") || text.hasPrefix("-NOAUTH")
     }
 
     private static func failed(_ what: String) -> SluiceError { SluiceError(.init("redis_server"), .fatal, what) }
 
+    /// Ports that were taken in this program: one whose server is down for a moment is not free.
+    private static let taken = Mutex<Set<Int>>([])
+
     private static func freePort() throws -> Int {
+        while true {
+            let port = try anyPort()
+            if taken.withLock({ $0.insert(port).inserted }) { return port }
+        }
+    }
+
+    private static func anyPort() throws -> Int {
         let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw failed("no socket") }
         defer { close(descriptor) }

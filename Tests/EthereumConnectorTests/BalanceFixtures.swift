@@ -83,7 +83,7 @@ func someAddresses(_ count: Int, seed: UInt64 = 3) -> [Address] {
 /// A set of addresses in memory.
 func addressSet(_ addresses: [Address]) async throws -> MemoryState {
     let state = MemoryState()
-    try await state.insert(addresses.map(\.description), into: EthereumRegisters.accountBalanceKey(of: "p"))
+    try await state.insert(addresses.map(\.description), into: EthereumRegisters.accountBalanceKey.key(of: "p"))
     return state
 }
 

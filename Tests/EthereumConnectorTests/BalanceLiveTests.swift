@@ -9,7 +9,7 @@ import Testing
 
 /// Balances at the head of a simulated chain.
 @Suite(.timeLimit(.minutes(1))) struct BalanceLiveTests {
-    private let key = EthereumRegisters.accountBalanceKey(of: "p")
+    private let key = EthereumRegisters.accountBalanceKey.key(of: "p")
 
     /// Runs `live` beside a body, which ends it.
     private func following(_ oracle: any Oracle, start: UInt64?, into log: BalanceLog, _ body: () async throws -> Void) async throws {
@@ -93,9 +93,9 @@ import Testing
             let state = MemoryState()
             let pipelines = Mutex(["a"])
             for (pipeline, part) in [("a", [addresses[0], addresses[1]]), ("b", [addresses[1], addresses[2]])] {
-                try await state.insert(part.map(\.description), into: EthereumRegisters.accountBalanceKey(of: pipeline))
+                try await state.insert(part.map(\.description), into: EthereumRegisters.accountBalanceKey.key(of: pipeline))
             }
-            let source = BalanceSource(state) { pipelines.withLock { $0.map(EthereumRegisters.accountBalanceKey(of:)) } }
+            let source = BalanceSource(state) { pipelines.withLock { $0.map(EthereumRegisters.accountBalanceKey.key(of:)) } }
             #expect(Set(try await source.addresses().valid) == Set(addresses.prefix(2)))
             pipelines.withLock { $0 = ["a", "b"] }
             #expect(Set(try await source.addresses().valid) == Set(addresses))

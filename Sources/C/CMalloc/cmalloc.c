@@ -12,3 +12,13 @@ void cmalloc_tune(void) {
     mallopt(M_ARENA_MAX, 1);
 #endif
 }
+
+#if defined(__GLIBC__)
+// DuckDB calls this whenever it has to make room, some hundred times a second while it writes. Each call walks the heap and gives pages
+// back that are faulted in again a moment later. Ours comes before libc's, as the program's symbols do; the heap is trimmed from its
+// end nevertheless (M_TRIM_THRESHOLD).
+int malloc_trim(size_t pad) {
+    (void)pad;
+    return 0;
+}
+#endif

@@ -19,7 +19,7 @@ public struct BalanceOracle: Oracle {
     ///   - needs: what the registers downstream ask for; blocks and logs may be among it.
     ///   - source: whose balances are wanted.
     public init(
-        node: EthereumNode, needs: [Need] = BalanceTables.needs, recent: any RecentBlocks, source: BalanceSource,
+        node: EthereumNode, needs: [Need] = EthereumRegisters.accountBalance.needs, recent: any RecentBlocks, source: BalanceSource,
         options: BalanceOptions = BalanceOptions(), observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
     ) {
         let newest = NewestBlock()

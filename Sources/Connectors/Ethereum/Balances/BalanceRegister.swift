@@ -1,18 +1,15 @@
 public import SluiceCore
 
 extension EthereumRegisters {
-    /// Native balances of the addresses in the shared state. Identifiers call it number 1. It is addressed: somebody must say whose
-    /// balances are wanted, under ``accountBalanceKey(of:)``.
+    /// Native balances of the addresses in the shared state. It is addressed: somebody must say whose balances are wanted.
     public static let accountBalance = Register(
         name: "account_balance", number: .accountBalance,
         doc: "Native balances of the addresses in the shared state: the newest block of each poll, and every so many blocks.",
-        schemas: [BalanceTables.balances], needs: BalanceTables.needs, isAddressed: true,
-        stateKey: StateKeyShape(prefix: "account_balance", id: "address"), maker: .oracle { BalancePipe() })
+        schemas: [BalanceTables.balances], needs: [Need(BalanceTables.balances.name)], isAddressed: true,
+        stateKey: accountBalanceKey, maker: .oracle { BalancePipe() })
 
     /// Where the shared state keeps the addresses of a pipeline: a flat set, lower case with `0x`.
-    public static func accountBalanceKey(of pipeline: String) -> StateKey {
-        StateKey(pipeline: pipeline, prefix: accountBalance.name, id: "address")
-    }
+    public static let accountBalanceKey = StateKeyShape(prefix: "account_balance", id: "address")
 
     /// The oracle that reads what is needed: blocks, and balances where they are among it.
     public static func oracle(

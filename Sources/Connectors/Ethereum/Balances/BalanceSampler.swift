@@ -42,23 +42,23 @@ final class BalanceSampler: Egress {
             guard isSampled(number) else { continue }
             try await sample(BlockRef(number: number, hash: stamp.hash), timestamp: stamp.timestamp, &rows)
         }
-        try await egress.send(.batch(Batch(chainID: batch.chainID, span: batch.span, tables: batch.tables + rows.finish())))
+        try await egress.send(.batch(Batch(chainID: batch.chainID, span: batch.span, tables: batch.tables + [rows.finish()])))
     }
 
     private func sample(_ block: BlockRef, timestamp: UInt64, _ rows: inout BalanceRows) async throws {
         let (addresses, malformed) = try await source.addresses()
-        for member in news(of: malformed) { rows.append(.malformed(member), block: block) }
+        for member in news(of: malformed) { rows.append(.malformed(member), block: block, timestamp: timestamp) }
         guard !addresses.isEmpty else { return }
         switch try await fetcher.fetch(addresses, at: block) {
-        case .orphaned: rows.append(.orphaned(block), block: block)
+        case .orphaned: rows.append(.orphaned(block), block: block, timestamp: timestamp)
         case .pruned:
             guard case .history(.leaveOut) = time(block.number) else { throw fetcher.prunedError(block) }
-            rows.append(.pruned(block, addresses: addresses.count), block: block)
+            rows.append(.pruned(block, addresses: addresses.count), block: block, timestamp: timestamp)
         case .balances(let outcomes):
             for (address, outcome) in zip(addresses, outcomes) {
                 switch outcome {
                 case .success(let balance): rows.append(address, balance, block: block, timestamp: timestamp)
-                case .failure(let refusal): rows.append(.refused(address, refusal.message), block: block)
+                case .failure(let refusal): rows.append(.refused(address, refusal.message), block: block, timestamp: timestamp)
                 }
             }
         }

@@ -14,7 +14,7 @@ public struct BalanceSource: Sendable {
 
     /// The addresses of one pipeline.
     public init(_ state: any SharedState, pipeline: String) {
-        let key = EthereumRegisters.accountBalanceKey(of: pipeline)
+        let key = EthereumRegisters.accountBalanceKey.key(of: pipeline)
         self.init(state) { [key] }
     }
 

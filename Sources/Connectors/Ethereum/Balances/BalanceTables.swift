@@ -15,18 +15,14 @@ public enum BalanceTables {
             Field("chain_id", .int64, "Chain id of the network."),
         ])
 
-    /// What could not be read, on its way from the oracle to the register's pipe, which reports it. No sink ever sees it.
-    static let faults = Schema(
-        name: "account_balance_faults", key: [], doc: "One row an address or block that could not be read.",
-        fields: [
-            Field("reason", .string, "A stable code."),
-            Field("row", .string, "What names it."),
-            Field("message", .string, "What went wrong, in words."),
-            Field("payload", .json, "What it was about."),
-            Field("block_number", .int64, "Height of the block."),
-            Field("block_hash", .fixedBytes(32), "Hash of the block."),
+    /// The same rows on their way from the oracle to the register's pipe, and among them what could not be read, which the pipe reports.
+    /// No sink ever sees this form.
+    static let read = Schema(
+        name: balances.name, key: [], doc: "Balances, and what could not be read.",
+        fields: balances.fields.map { Field($0.name, $0.type, nullable: true, $0.doc) } + [
+            Field("reason", .string, nullable: true, "A stable code; null in a row that was read."),
+            Field("row", .string, nullable: true, "What names it."),
+            Field("message", .string, nullable: true, "What went wrong, in words."),
+            Field("payload", .json, nullable: true, "What it was about."),
         ])
-
-    /// What the oracle makes.
-    public static let needs = [Need(balances.name), Need(faults.name)]
 }
