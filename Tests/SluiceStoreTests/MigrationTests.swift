@@ -100,6 +100,6 @@ import Testing
         let store = try await StateStore.open(folder.file("s"))
         #expect(try await store.segments(of: stream, sink: "lake").count == 2)
         await store.close()
-        #expect(try version("s") == 2)
+        #expect(try version("s") == 3)
     }
 }
