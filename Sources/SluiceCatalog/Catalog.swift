@@ -21,6 +21,14 @@ public enum Catalog {
         },
     ]
 
+    /// What registers must be told by the pipelines that ask for them.
+    public static let options: [RegisterOptions] = [EventLogOptions.options]
+
+    /// The registers of a pipeline, as it wants them.
+    public static func registers(of pipeline: PipelineSettings) -> [Register] {
+        pipeline.registers.compactMap { name in pipeline.configured.first { $0.register.name == name }?.register ?? register(name) }
+    }
+
     /// The register of a name; nil when there is none.
     public static func register(_ name: String) -> Register? { registers.first { $0.name == name } }
 
@@ -30,5 +38,5 @@ public enum Catalog {
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
         sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
-        tables: { name in register(name)?.schemas.map(\.name) ?? [] })
+        options: options, tables: { name in register(name)?.schemas.map(\.name) ?? [] })
 }

@@ -21,6 +21,9 @@ public struct FetchSummary: Sendable {
         public let method: String
         public let what: String
         public let perBlock: Double
+        /// First topics and contracts that are asked for; empty for all.
+        public var topics: [String] = []
+        public var addresses: [String] = []
     }
 
     public let calls: [Call]
@@ -42,7 +45,10 @@ extension Catalog {
         if let filter = plan.logFilter {
             var what = filter.topics.isEmpty ? "all logs" : "logs of \(filter.topics.count) event\(filter.topics.count == 1 ? "" : "s")"
             if !filter.addresses.isEmpty { what += " of \(filter.addresses.count) contract\(filter.addresses.count == 1 ? "" : "s")" }
-            calls.append(FetchSummary.Call(method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1))
+            calls.append(
+                FetchSummary.Call(
+                    method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1, topics: filter.topics.map { "\($0)" },
+                    addresses: filter.addresses.map { "\($0)" }))
         }
         return FetchSummary(calls: calls)
     }

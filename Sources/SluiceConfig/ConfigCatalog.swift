@@ -6,8 +6,14 @@ public struct ConfigCatalog: Sendable {
     public let registers: [String]
     /// The tables that a register writes.
     public let tables: @Sendable (_ register: String) -> [String]
+    /// Those registers that must be told more than their name.
+    public let options: [RegisterOptions]
 
-    public init(sinkSpecs: [String: ObjectSpec], registers: [String], tables: @escaping @Sendable (_ register: String) -> [String]) {
+    public init(
+        sinkSpecs: [String: ObjectSpec], registers: [String], options: [RegisterOptions] = [],
+        tables: @escaping @Sendable (_ register: String) -> [String]
+    ) {
+        self.options = options
         self.sinkSpecs = sinkSpecs
         self.registers = registers
         self.tables = tables

@@ -18,21 +18,25 @@ extension SluiceConfiguration {
     public static func load(
         text: String, file: String, catalog: ConfigCatalog, environment: ConfigEnvironment = .live
     ) throws(ConfigError) -> SluiceConfiguration {
+        var configured: [String: [ConfiguredRegister]] = [:]
         let document = try ConfigDocument.decode(text: text, file: file, spec: spec(catalog), environment: environment) {
             root, tree, decoder in
             ReferenceCheck.run(root, tree, catalog, &decoder)
+            configured = OptionsCheck.run(root, tree, catalog, environment, &decoder)
         }
-        return SluiceConfiguration(document)
+        return SluiceConfiguration(document, configured)
     }
 
-    /// From an object without problems.
-    private init(_ root: ConfigObject) {
+    /// From an object without problems, and what its pipelines made of their registers.
+    private init(_ root: ConfigObject, _ configured: [String: [ConfiguredRegister]]) {
         state = root.string("state")
         networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
         sinks = root.map("sinks").compactMap { entry in
             entry.value.object.map { SinkSettings(name: entry.key, type: $0.tag ?? "", options: $0) }
         }
-        pipelines = root.map("pipelines").compactMap { entry in entry.value.object.map { PipelineSettings(entry.key, $0) } }
+        pipelines = root.map("pipelines").compactMap { entry in
+            entry.value.object.map { PipelineSettings(entry.key, $0, configured[entry.key] ?? []) }
+        }
     }
 }
 
@@ -75,8 +79,9 @@ extension EndpointSettings {
 }
 
 extension PipelineSettings {
-    fileprivate init(_ name: String, _ object: ConfigObject) {
+    fileprivate init(_ name: String, _ object: ConfigObject, _ configured: [ConfiguredRegister]) {
         self.name = name
+        self.configured = configured
         network = object.string("network")
         registers = object.string(ifSet: "register").map { [$0] } ?? object.list("registers").compactMap(\.string)
         start = object.int(ifSet: "start").map { .block(UInt64($0)) } ?? .latest

@@ -16,7 +16,8 @@ extension SluiceConfiguration {
                     "sinks", .map(.tagged(catalog.sinkSpecs), keys: .identifier), "The stores to load, by name.", example: "warehouse",
                     required: true),
                 FieldSpec(
-                    "pipelines", .map(.object(pipeline), keys: .identifier), "What is asked for, by name.", example: "main", required: true),
+                    "pipelines", .map(.object(pipeline(catalog)), keys: .identifier), "What is asked for, by name.", example: "main",
+                    required: true),
             ])
     }
 
@@ -72,17 +73,20 @@ extension SluiceConfiguration {
                 "retry_budget", .duration(.milliseconds(100)...(.seconds(86400))), "Time for all attempts of one request.", default: "2m"),
         ])
 
-    private static let pipeline = ObjectSpec(
-        "What is asked for, of which network, into which sinks.",
-        [
-            FieldSpec("network", .string, "Name of the network.", example: "ethereum", required: true),
-            FieldSpec("register", .string, "The register asked for. Instead of `registers`.", example: "blocks", sampled: true),
-            FieldSpec(
-                "registers", .list(.string, count: 1...64), "Several registers; one reading of the chain serves all.",
-                example: "[blocks, logs]"),
-            FieldSpec(
-                "start", .oneOf([.anyInt, .choice(["latest"])]), "The first block, or `latest` for the head at the first run.",
-                default: "latest"),
-            FieldSpec("sinks", .list(.string, count: 1...16), "Names of the sinks.", example: "[warehouse]", required: true),
-        ])
+    private static func pipeline(_ catalog: ConfigCatalog) -> ObjectSpec {
+        ObjectSpec(
+            "What is asked for, of which network, into which sinks.",
+            [
+                FieldSpec("network", .string, "Name of the network.", example: "ethereum", required: true),
+                FieldSpec("register", .string, "The register asked for. Instead of `registers`.", example: "blocks", sampled: true),
+                FieldSpec(
+                    "registers", .list(.string, count: 1...64), "Several registers; one reading of the chain serves all.",
+                    example: "[blocks, logs]"),
+            ] + catalog.options.map(\.field) + [
+                FieldSpec(
+                    "start", .oneOf([.anyInt, .choice(["latest"])]), "The first block, or `latest` for the head at the first run.",
+                    default: "latest"),
+                FieldSpec("sinks", .list(.string, count: 1...16), "Names of the sinks.", example: "[warehouse]", required: true),
+            ])
+    }
 }

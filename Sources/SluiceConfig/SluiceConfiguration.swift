@@ -83,6 +83,8 @@ public struct PipelineSettings: Sendable {
     public let network: String
     /// At least one.
     public let registers: [String]
+    /// Those of them that were told more than their name.
+    public let configured: [ConfiguredRegister]
     public let start: Start
     /// At least one.
     public let sinks: [String]

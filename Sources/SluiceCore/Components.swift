@@ -128,10 +128,14 @@ public protocol Pipe: Sendable {
     mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table]
     /// Undoes what the component remembers of blocks behind a position. Most remember nothing.
     mutating func rollback(to position: Position)
+    /// What the component learnt since it was last asked, to be kept before the batch goes on. Asked after each batch where the register
+    /// says that it keeps findings. A batch that comes again after a rollback must be learnt from again.
+    mutating func takeFindings() -> [Finding]
 }
 
 extension Pipe {
     public mutating func rollback(to position: Position) {}
+    public mutating func takeFindings() -> [Finding] { [] }
 }
 
 /// Loads tables into a store.

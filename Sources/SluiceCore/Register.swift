@@ -38,12 +38,14 @@ public struct Register: Sendable {
     public let isAddressed: Bool
     /// Where the shared state holds what it is told.
     public let stateKey: StateKeyShape?
+    /// Whether its component learns from blocks what it must know again after a restart. For addressed registers.
+    public let keepsFindings: Bool
     /// Makes the component.
     public let maker: Maker
 
     public init(
         name: String, number: RegisterType, doc: String, schemas: [Schema], dependencies: [String] = [], needs: [Need] = [],
-        isAddressed: Bool = false, stateKey: StateKeyShape? = nil, maker: Maker
+        isAddressed: Bool = false, stateKey: StateKeyShape? = nil, keepsFindings: Bool = false, maker: Maker
     ) {
         self.name = name
         self.number = number
@@ -53,6 +55,7 @@ public struct Register: Sendable {
         self.needs = needs
         self.isAddressed = isAddressed
         self.stateKey = stateKey
+        self.keepsFindings = keepsFindings
         self.maker = maker
     }
 

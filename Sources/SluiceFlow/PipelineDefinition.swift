@@ -9,6 +9,7 @@ extension SluiceError.Code {
 public struct PipelineDefinition: Sendable {
     public let name: String
     public let chainID: UInt64
+    /// What is asked for, as this pipeline has it: one that was told what to look at has narrower needs, and makes its component itself.
     public let registers: [Register]
     /// The first block; nil for the head.
     public let start: UInt64?
@@ -24,8 +25,8 @@ public struct PipelineDefinition: Sendable {
         self.start = start
     }
 
-    /// What its components are given when they are made.
-    var context: ComponentContext { ComponentContext(pipeline: name, state: state) }
+    /// What a component is given when it is made.
+    func context(_ findings: [Finding]) -> ComponentContext { ComponentContext(pipeline: name, state: state, findings: findings) }
 
     /// The tables that come out, each once.
     public var schemas: [Schema] {

@@ -21,5 +21,13 @@ public struct StoredJournal: StreamJournal {
         try await store.setMeta(Self.key(stream, sink), String(number))
     }
 
+    public func findings(of stream: StreamID, register: String, through number: UInt64) async throws -> [Finding] {
+        try await store.findings(of: stream, register: register, through: number)
+    }
+
+    public func replaceFindings(_ findings: [Finding], in blocks: ClosedRange<UInt64>, of stream: StreamID, register: String) async throws {
+        try await store.replaceFindings(findings, in: blocks, of: stream, register: register)
+    }
+
     private static func key(_ stream: StreamID, _ sink: String) -> String { "finalized:\(stream) in \(sink)" }
 }

@@ -9,4 +9,8 @@ public protocol StreamJournal: Sendable {
     /// The highest block that was final when a sink had taken everything that had been sent before that was said. Nil when nothing was.
     func finalized(of stream: StreamID, sink: String) async throws -> UInt64?
     func setFinalized(_ number: UInt64, of stream: StreamID, sink: String) async throws
+    /// What a register of a stream found in blocks up to a number, in their order.
+    func findings(of stream: StreamID, register: String, through number: UInt64) async throws -> [Finding]
+    /// Puts what a register found in some blocks in the place of whatever it found there before; durable when it returns.
+    func replaceFindings(_ findings: [Finding], in blocks: ClosedRange<UInt64>, of stream: StreamID, register: String) async throws
 }

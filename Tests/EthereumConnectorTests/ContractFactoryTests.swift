@@ -79,6 +79,23 @@ import Testing
         #expect(try pipe([other]).discovered.isEmpty)
     }
 
+    @Test("what was discovered goes through what the runtime keeps: each contract once, and again after a rollback")
+    func findings() throws {
+        let register = EventLogRegister.register([EventSubscription(factory: try factory(), events: [try sync.get()])])
+        #expect(register.keepsFindings)
+        var before = try pipe()
+        _ = try rows(&before, [creation(10, block: 1), creation(11, block: 2), creation(10, block: 2)])
+        let findings = before.takeFindings()
+        #expect(findings.map(\.block.number) == [1, 2] && before.takeFindings().isEmpty)
+        before.rollback(to: Position(number: 1, hash: hash(1)))
+        _ = try rows(&before, [creation(11, block: 2)])
+        #expect(before.takeFindings() == Array(findings.suffix(1)))
+        let others = [Finding(block: findings[0].block, text: "nonsense"), Finding(block: findings[0].block, text: "a b c d")]
+        var after = try #require(try register.makePipe(ComponentContext(pipeline: "p", findings: others + findings)) as? EventLogPipe)
+        #expect(after.discovered == before.discovered && after.takeFindings().isEmpty)
+        #expect(try rows(&after, [syncing(10, block: 3), syncing(11, block: 3)]) == [account(10), account(11)])
+    }
+
     @Test("a factory's event may be wanted as well, and one that cannot be read is a dead letter either way")
     func wantedAndMalformed() throws {
         let subscriptions = [

@@ -15,6 +15,17 @@ final class FakeJournal: StreamJournal {
     func setFinalized(_ number: UInt64, of stream: StreamID, sink: String) async throws {
         finality.withLock { $0["\(stream) \(sink)"] = number }
     }
+    /// By stream and register.
+    let found = Mutex<[String: [Finding]]>([:])
+    func findings(of stream: StreamID, register: String, through number: UInt64) async throws -> [Finding] {
+        found.withLock { ($0["\(stream) \(register)"] ?? []).filter { $0.block.number <= number } }
+    }
+    func replaceFindings(_ findings: [Finding], in blocks: ClosedRange<UInt64>, of stream: StreamID, register: String) async throws {
+        found.withLock { found in
+            let kept = (found["\(stream) \(register)"] ?? []).filter { !blocks.contains($0.block.number) }
+            found["\(stream) \(register)"] = (kept + findings).sorted { $0.block.number < $1.block.number }
+        }
+    }
     func keep(_ new: [DeadLetter], of stream: StreamID) async throws { letters.withLock { $0[stream.pipeline, default: []] += new } }
     func forgetLetters(of stream: StreamID, behind position: Position) async throws {
         letters.withLock { $0[stream.pipeline]?.removeAll { $0.block.number > position.number } }

@@ -8,32 +8,36 @@ import Synchronization
 /// of them is a call. Edges into sinks are channels, because sinks have threads of their own.
 final class ComponentGraph: Egress {
     /// What tells components apart: an addressable one works for one pipeline.
-    private struct Key: Hashable {
+    struct Key: Hashable {
         let register: String
         let pipeline: String?
     }
 
     /// One component at work.
-    private struct Node {
+    struct Node {
         let key: Key
         let register: Register
         /// How many components it is made from: more than any of those.
         let rank: Int
         var pipe: any Pipe
         var users: Int
+        /// Whose findings it keeps; nil when it has none.
+        let stream: StreamID?
         var rows = RowCount()
     }
 
     /// A branch and where its rows go.
-    private struct Outlet {
+    struct Outlet {
         let branch: Branch
         let edges: [GraphEdge]
     }
 
-    private struct State {
+    struct State {
         var nodes: [Node] = []
         var outlets: [Outlet] = []
         var position: Position?
+        /// The last block that components saw; behind `position` when what they made of it did not arrive everywhere.
+        var seen: UInt64 = 0
 
         /// Where the component of a register stands that works for a pipeline.
         func place(of register: String, for pipeline: String?) -> Int? {
@@ -75,8 +79,7 @@ final class ComponentGraph: Egress {
 
     /// What the oracle must read for all branches.
     var needs: [Need] {
-        let asked = state.withLock { $0.outlets.flatMap { $0.branch.definition.registers.map(\.name) } }
-        return (try? registry.needs(of: Set(asked).sorted())) ?? []
+        registry.needs(of: state.withLock { $0.outlets.map(\.branch.definition) })
     }
 
     /// What went through every component, by its register.
@@ -84,8 +87,18 @@ final class ComponentGraph: Egress {
         state.withLock { $0.nodes.map { ComponentStatistics(register: $0.register.name, users: $0.users, rows: $0.rows) } }
     }
 
-    /// Hangs branches into the graph; components that they need and that are not there yet are made.
-    func add(_ added: [(branch: Branch, edges: [GraphEdge])]) throws {
+    /// Hangs branches into the graph; components that they need and that are not there yet are made. Nothing may be read meanwhile: what
+    /// was found before is looked up as far as the graph has come.
+    func add(_ added: [(branch: Branch, edges: [GraphEdge])]) async throws {
+        var findings: [Key: [Finding]] = [:]
+        for (branch, _) in added {
+            // Without a block behind it, a reading knows of what lies below its first one.
+            guard let last = position?.number ?? (floor ?? branch.start).flatMap({ $0 > 0 ? $0 - 1 : nil }) else { continue }
+            for (key, register) in try components(of: branch) where register.keepsFindings {
+                findings[key] = try await journal.findings(of: branch.stream, register: register.name, through: last)
+            }
+        }
+        let known = findings
         try state.withLock { state in
             for (branch, edges) in added {
                 // What is needed comes before what needs it, and stays as long as that does.
@@ -93,9 +106,10 @@ final class ComponentGraph: Egress {
                     if let index = state.nodes.firstIndex(where: { $0.key == key }) {
                         state.nodes[index].users += 1
                     } else {
-                        let pipe = try register.makePipe(branch.definition.context)
+                        let pipe = try register.makePipe(branch.definition.context(known[key] ?? []))
                         let rank = try registry.path(of: register.name).count
-                        state.nodes.append(Node(key: key, register: register, rank: rank, pipe: pipe, users: 1))
+                        let stream = register.keepsFindings ? branch.stream : nil
+                        state.nodes.append(Node(key: key, register: register, rank: rank, pipe: pipe, users: 1, stream: stream))
                     }
                 }
                 state.outlets.append(Outlet(branch: branch, edges: edges))
@@ -106,9 +120,10 @@ final class ComponentGraph: Egress {
     }
 
     /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
-    /// what the oracle reads is there anyway.
+    /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
     private func components(of branch: Branch) throws -> [(Key, Register)] {
         var found: [(Key, Register)] = []
+        let registry = registry.with(branch.definition.registers)
         let asked = branch.definition.registers.map(\.name)
         for name in asked {
             for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
@@ -163,8 +178,13 @@ final class ComponentGraph: Egress {
                     try await journal.forgetLetters(of: branch.stream, behind: position)
                 } catch { fail(branch, error) }
             }
-            state.withLock { state in
+            let learning = state.withLock { state in
                 for index in state.nodes.indices { state.nodes[index].pipe.rollback(to: position) }
+                state.seen = min(state.seen, position.number)
+                return state.nodes.compactMap { node in node.stream.map { (node.register.name, $0) } }
+            }
+            for (register, stream) in learning where position.number < .max {
+                await keep([], register, stream, in: position.number + 1 ... .max)
             }
         case .finalized: try await deliver { _ in transit }
         }
@@ -173,6 +193,10 @@ final class ComponentGraph: Egress {
     private func send(_ batch: Batch) async throws {
         let made = state.withLock { Self.run(batch, &$0) }
         for (branch, error) in made.failures { fail(branch, error) }
+        // Before the rows go on: a sink that holds a block must never know of more than is kept.
+        for (register, stream, findings) in made.findings {
+            await keep(findings, register, stream, in: batch.span.first...batch.span.last.number)
+        }
         for (branch, letters) in made.deadLetters {
             do { try await journal.keep(letters, of: branch.stream) } catch {
                 // A letter that is not kept would be a row that is gone.
@@ -212,54 +236,11 @@ final class ComponentGraph: Egress {
 
     private func fail(_ branch: Branch, _ error: any Error) { remove(branch, failing: error) }
 
-    // MARK: - Components
-
-    private struct Made {
-        var batches: [(branch: Branch, batch: Batch)] = []
-        var deadLetters: [(Branch, [DeadLetter])] = []
-        var failures: [(Branch, any Error)] = []
-    }
-
-    /// Runs every component over a batch, and puts together what each branch gets.
-    private static func run(_ batch: Batch, _ state: inout State) -> Made {
-        var made = Made()
-        var results: [Result<[Table], any Error>] = []
-        var letters: [[DeadLetter]] = []
-        results.reserveCapacity(state.nodes.count)
-        for index in state.nodes.indices {
-            let register = state.nodes[index].register
-            var report = PipeReport()
-            do {
-                var input = batch
-                // What components before this one made stands beside what the oracle read.
-                for dependency in register.dependencies {
-                    guard let place = state.place(of: dependency, for: state.nodes[index].key.pipeline) else { continue }
-                    let tables = try results[place].get().filter { input.table($0.schema.name) == nil }
-                    if !tables.isEmpty { input = Batch(chainID: batch.chainID, span: batch.span, tables: input.tables + tables) }
-                }
-                let out = try state.nodes[index].pipe.transform(input, report: &report)
-                state.nodes[index].rows.add(in: input, needs: register.needs, out: out, report: report)
-                results.append(.success(out))
-            } catch { results.append(.failure(error)) }
-            letters.append(report.deadLetters)
+    /// Keeps what a component found in some blocks, in the place of what was found when they were read before.
+    private func keep(_ findings: [Finding], _ register: String, _ stream: StreamID, in blocks: ClosedRange<UInt64>) async {
+        do { try await journal.replaceFindings(findings, in: blocks, of: stream, register: register) } catch {
+            for branch in branches where branch.stream == stream { fail(branch, error) }
         }
-        for outlet in state.outlets {
-            var own: [Table] = []
-            var dead: [DeadLetter] = []
-            do {
-                for register in outlet.branch.definition.registers {
-                    guard let place = state.place(of: register.name, for: outlet.branch.name) else { continue }
-                    // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                    for table in try results[place].get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
-                        own.append(table)
-                    }
-                    dead += letters[place]
-                }
-                if !dead.isEmpty { made.deadLetters.append((outlet.branch, dead)) }
-                made.batches.append((outlet.branch, Batch(chainID: batch.chainID, span: batch.span, tables: own)))
-            } catch { made.failures.append((outlet.branch, error)) }
-        }
-        return made
     }
 }
 

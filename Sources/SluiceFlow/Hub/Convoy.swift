@@ -157,7 +157,7 @@ struct Convoy: Sendable {
             do {
                 if let ready = try await align(following) {
                     joined = ready
-                    try live.graph.add(ready)
+                    try await live.graph.add(ready)
                     live.release()
                     break
                 }
@@ -288,6 +288,10 @@ struct Convoy: Sendable {
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
                     _ = try await sink.rollback(to: target)
                     try await surroundings.journal.forgetLetters(of: branch.stream, behind: target)
+                    for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
+                        try await surroundings.journal.replaceFindings(
+                            [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)
+                    }
                     branch.progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
                 }
             } catch {
@@ -299,9 +303,7 @@ struct Convoy: Sendable {
     }
 
     private func oracle(_ branches: [Branch]) -> any Oracle {
-        let asked = Set(branches.flatMap { $0.definition.registers.map(\.name) }).sorted()
-        let needs = (try? surroundings.registry.needs(of: asked)) ?? []
-        return surroundings.makeOracle(needs) { event in
+        surroundings.makeOracle(surroundings.registry.needs(of: branches.map(\.definition))) { event in
             for branch in branches where branch.isActive { branch.progress.note(event) }
         }
     }
@@ -351,7 +353,7 @@ struct Convoy: Sendable {
                 branches.append((want.branch, [edge]))
             }
         }
-        try graph.add(branches)
+        try await graph.add(branches)
         for (branch, _) in branches where !branch.attach(to: graph) { graph.remove(branch) }
         let oracle = oracle(branches.map(\.branch))
         let travellers = branches

@@ -27,6 +27,26 @@ public struct Registry: Sendable {
         byName = Dictionary(registers.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
+    /// The same, with some registers as one pipeline has them in the place of those of their names. They read and make the same.
+    func with(_ own: [Register]) -> Registry {
+        Registry(replacing: Dictionary(own.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }), in: self)
+    }
+
+    private init(replacing own: [String: Register], in registry: Registry) {
+        registers = registry.registers.map { own[$0.name] ?? $0 }
+        byName = registry.byName.merging(own) { _, own in own }
+    }
+
+    /// What oracles must read so that some pipelines can be fed: what each needs of its own registers, each once.
+    func needs(of definitions: [PipelineDefinition]) -> [Need] {
+        var needs: [Need] = []
+        for definition in definitions.sorted(by: { $0.name < $1.name }) {
+            let own = try? with(definition.registers).needs(of: definition.registers.map(\.name).sorted())
+            needs += (own ?? []).filter { !needs.contains($0) }
+        }
+        return needs
+    }
+
     /// What is wrong in a list of registers; empty when a registry can be made of it.
     public static func problems(in registers: [Register]) -> [RegistryProblem] { RegistryCheck.problems(in: registers) }
 

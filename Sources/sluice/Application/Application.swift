@@ -45,7 +45,7 @@ struct Application: Sendable {
         var start: UInt64?
         if case .block(let number) = pipeline.start { start = number }
         let definition = PipelineDefinition(
-            name: pipeline.name, chainID: network.chainID, registers: pipeline.registers.compactMap { Catalog.register($0) }, start: start)
+            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: start)
         return Branch(
             definition, goal: goal, sinks: pipeline.sinks.compactMap { name in sinks[name].map { SinkAttachment(name, $0) } },
             progress: PipelineProgress())

@@ -1,6 +1,7 @@
 import SluiceCatalog
 import SluiceCommand
 import SluiceConfig
+import SluiceCore
 import SluiceDuckDB
 
 extension Command {
@@ -14,6 +15,12 @@ extension Command {
         Output.line(
             "\(arguments.config) is valid: \(count(configuration.networks.count, "network")), \(count(configuration.sinks.count, "sink")), \(count(configuration.pipelines.count, "pipeline"))"
         )
+        for pipeline in configuration.pipelines {
+            for told in pipeline.configured {
+                Output.line("pipeline \(pipeline.name), register \(told.register.name):")
+                for line in told.summary { Output.line("  \(line)") }
+            }
+        }
         return arguments.has("--connect") ? try await ConnectionCheck(configuration: configuration).run() : .success
     }
 

@@ -32,7 +32,7 @@ private struct Plan {
     /// Blocks of the backfill to reckon with.
     let blocks: UInt64?
 
-    private func registers(_ pipeline: PipelineSettings) -> [Register] { pipeline.registers.compactMap { Catalog.register($0) } }
+    private func registers(_ pipeline: PipelineSettings) -> [Register] { Catalog.registers(of: pipeline) }
 
     private func schemas(_ pipeline: PipelineSettings) -> [Schema] {
         registers(pipeline).flatMap(\.schemas).reduce(into: []) { all, schema in if !all.contains(schema) { all.append(schema) } }
@@ -74,6 +74,7 @@ private struct Plan {
         for register in registers(pipeline) {
             let after = register.dependencies.isEmpty ? "" : " <- \(register.dependencies.joined(separator: ", "))"
             lines.append("  register \(register.name) (\(register.kind))\(after)")
+            for told in pipeline.configured where told.register.name == register.name { lines += told.summary.map { "    \($0)" } }
         }
         let fetch = Catalog.fetch(registers(pipeline))
         for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }
@@ -120,10 +121,15 @@ private struct Plan {
             "start": .string(start(pipeline).filter { $0 != "," }),
             "sinks": .array(pipeline.sinks.map { .string($0) }),
             "registers": .array(registers(pipeline).map { RegisterPages.json($0, tables: false) }),
+            "told": .array(
+                pipeline.configured.map {
+                    .members(["register": .string($0.register.name), "what": .array($0.summary.map { .string($0) })])
+                }),
             "fetch": .array(
                 fetch.calls.map {
                     .members([
                         "method": .string($0.method), "what": .string($0.what), "calls_per_block": .number(Amount.fixed($0.perBlock, 3)),
+                        "topics": .array($0.topics.map { .string($0) }), "addresses": .array($0.addresses.map { .string($0) }),
                     ])
                 }),
             "calls_per_block": .number(Amount.fixed(fetch.callsPerBlock, 3)), "blocks": .integer(blocks), "calls": .integer(calls(fetch)),

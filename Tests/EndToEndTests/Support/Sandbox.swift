@@ -55,7 +55,9 @@ final class Sandbox: Sendable {
     }
 
     /// Runs it to an end that must be good, and returns what it printed.
-    func output(_ arguments: String...) async throws -> String {
+    func output(_ arguments: String...) async throws -> String { try await output(arguments) }
+
+    func output(_ arguments: [String]) async throws -> String {
         let child = try start(arguments)
         let ending = try await child.wait()
         guard ending == .exited(0) else { throw ChildProgram.Failure(description: "\(arguments): \(ending); \(child.errors)") }

@@ -19,4 +19,16 @@ public struct DiscoveredContract: Hashable, Sendable {
         self.argument = argument
         self.block = block
     }
+
+    /// What is kept of it.
+    var finding: Finding { Finding(block: block, text: "\(address) \(factory) \(argument) \(signature)") }
+
+    /// From what was kept; nil when it is something else.
+    init?(_ finding: Finding) {
+        let words = finding.text.split(separator: " ")
+        guard words.count == 4, let address = Address(hex: String(words[0])), let factory = Address(hex: String(words[1])) else {
+            return nil
+        }
+        self.init(address: address, factory: factory, signature: String(words[3]), argument: String(words[2]), block: finding.block)
+    }
 }

@@ -17,9 +17,12 @@ struct DiscoveredContracts: Sendable {
 
     func contains(_ address: Address, madeBy factory: Int) -> Bool { made[factory][address] != nil }
 
-    mutating func note(_ address: Address, madeBy factory: Int, in block: BlockRef) {
-        if let known = made[factory][address], known.number <= block.number { return }
+    /// Returns whether it was not known before, or only from a later block.
+    @discardableResult
+    mutating func note(_ address: Address, madeBy factory: Int, in block: BlockRef) -> Bool {
+        if let known = made[factory][address], known.number <= block.number { return false }
         made[factory][address] = block
+        return true
     }
 
     /// Forgets what was made behind a position.

@@ -18,6 +18,8 @@ public struct EventLogPipe: Pipe {
     private var matcher: EventMatcher
     private var contracts = DiscoveredContracts()
     private var isIdle: Bool
+    /// What was learnt since the runtime last asked.
+    private var learnt: [Finding] = []
 
     /// - Parameter discovered: what an earlier pipe knew of what factories made.
     public init(_ subscriptions: [EventSubscription], discovered: [DiscoveredContract] = []) {
@@ -29,8 +31,7 @@ public struct EventLogPipe: Pipe {
 
     public var schemas: [Schema] { [EventLogTables.eventLogs] }
 
-    /// What factories were seen to make, each contract with its block: to be kept, and given to the pipe that goes on after a restart, which
-    /// is then rolled back to where its rows end.
+    /// What factories were seen to make, each contract with its block.
     public var discovered: [DiscoveredContract] { contracts.all }
 
     /// Replaces what is asked for, from the next batch on. What a factory made stays known while a subscription names it. The oracle reads
@@ -41,7 +42,15 @@ public struct EventLogPipe: Pipe {
         contracts.use(matcher.factories)
     }
 
-    public mutating func rollback(to position: Position) { contracts.rollback(to: position) }
+    public mutating func rollback(to position: Position) {
+        contracts.rollback(to: position)
+        learnt.removeAll { $0.block.number > position.number }
+    }
+
+    public mutating func takeFindings() -> [Finding] {
+        defer { learnt = [] }
+        return learnt
+    }
 
     public mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
         guard let logs = batch.table(EthereumTables.logs.name) else {
@@ -78,7 +87,12 @@ public struct EventLogPipe: Pipe {
             guard let values = try factory.event.decode(topics: log.topics, data: log.data),
                 case .address(let child) = values[factory.place]
             else { continue }
-            contracts.note(child, madeBy: index, in: log.block)
+            guard contracts.note(child, madeBy: index, in: log.block) else { continue }
+            learnt.append(
+                DiscoveredContract(
+                    address: child, factory: factory.address, signature: factory.event.signature, argument: factory.argument,
+                    block: log.block
+                ).finding)
         }
         return !tellers.isEmpty
     }

@@ -7,13 +7,13 @@ public enum EventLogRegister {
     public static func stateKey(pipeline: String) -> StateKey { StateKey(pipeline: pipeline, prefix: name, id: "address") }
 
     /// The register for some subscriptions.
-    /// - Parameter discovered: what is known of what factories made before.
-    public static func register(_ subscriptions: [EventSubscription], discovered: [DiscoveredContract] = []) -> Register {
+    public static func register(_ subscriptions: [EventSubscription]) -> Register {
         Register(
             name: name, number: .eventLog,
             doc: "Logs of the addresses and events that are asked for, decoded; alone, by filtered eth_getLogs.",
             schemas: [EventLogTables.eventLogs], dependencies: ["geth_block"], needs: subscriptions.needs, isAddressed: true,
             stateKey: StateKeyShape(prefix: name, id: "address", isNested: true),
-            maker: .pipe { _ in EventLogPipe(subscriptions, discovered: discovered) })
+            keepsFindings: subscriptions.contains(where: \.hasFactory),
+            maker: .pipe { context in EventLogPipe(subscriptions, discovered: context.findings.compactMap(DiscoveredContract.init)) })
     }
 }

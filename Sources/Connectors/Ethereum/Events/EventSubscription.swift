@@ -52,6 +52,9 @@ public struct EventSubscription: Hashable, Sendable {
         return Need(EthereumTables.logs.name, topics: topics, addresses: addresses)
     }
 
+    /// Whether its contracts are not known beforehand.
+    var hasFactory: Bool { if case .made = contracts { true } else { false } }
+
     /// Whether nothing can match it.
     var isEmpty: Bool {
         if events.isEmpty { return true }

@@ -14,6 +14,8 @@ public enum EthereumRegisters {
         transfers(.erc721Transfers, .erc721, "ERC-721 transfers; alone, by filtered eth_getLogs."),
         transfers(.erc1155Transfers, .erc1155, "ERC-1155 transfers, one row an item of a batch; alone, by filtered eth_getLogs."),
         part(.withdrawals, EthereumTables.withdrawals),
+        // What is wanted of it a pipeline says: see `EventLogOptions`.
+        EventLogRegister.register([]),
     ]
 
     private static func part(_ number: RegisterType, _ schema: Schema) -> Register {
