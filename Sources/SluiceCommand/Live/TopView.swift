@@ -110,7 +110,9 @@ public struct TopView: Sendable {
             for row in rows { table.add(columns.map { $0.cell(row) }) }
             let lines = table.lines(style: style)
             let isWide = lines.contains { Visible.width($0) > width }
-            guard isWide, columns.count > 2, let last = columns.indices.max(by: { columns[$0].rank < columns[$1].rank }) else { return lines }
+            guard isWide, columns.count > 2, let last = columns.indices.max(by: { columns[$0].rank < columns[$1].rank }) else {
+                return lines
+            }
             columns.remove(at: last)
         }
     }
