@@ -103,7 +103,7 @@ let package = Package(
         tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
-        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
+        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB", "SluiceTelemetry"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore"], exclude: ["Golden"]),
         tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceCore"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),

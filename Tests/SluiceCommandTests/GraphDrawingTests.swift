@@ -139,7 +139,7 @@ import Testing
                 let id: String
                 let kind: String
                 let pid: String?
-                let used_by: Int
+                let usedBy: Int
             }
             struct Edge: Decodable {
                 let from: String
@@ -150,8 +150,10 @@ import Testing
             let edges: [Edge]
         }
         let plan = try Self.plan(sink: "a\"\n")
-        let graph = try JSONDecoder().decode(Graph.self, from: Data(GraphDrawing.json(plan).pretty().utf8))
-        #expect(graph.nodes.map(\.id) == plan.nodes.map(\.id) && graph.nodes.map(\.used_by) == plan.nodes.map(\.users))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let graph = try decoder.decode(Graph.self, from: Data(GraphDrawing.json(plan).pretty().utf8))
+        #expect(graph.nodes.map(\.id) == plan.nodes.map(\.id) && graph.nodes.map(\.usedBy) == plan.nodes.map(\.users))
         #expect(graph.edges.map(\.tables) == plan.edges.map(\.tables))
     }
 

@@ -95,6 +95,8 @@ private struct BacktestRun {
             definition, range: range, into: sink, registry: registry, time: .live, log: log, makeOracle: reading.oracles)
         let outcome = await watched(backtest, on: screen, until: stop)
         await sink?.close()
+        // Where nothing came there is no reason to be told next time that the file is there already.
+        if let file, outcome.blocks == 0 { unlink(file) }
         let endpoints = reading.endpoints()
         let report = BacktestReport(
             pipeline: pipeline.name,
@@ -103,7 +105,7 @@ private struct BacktestRun {
             traffic: BacktestReport.Traffic(
                 requests: endpoints.reduce(0) { $0 + $1.requests }, calls: endpoints.reduce(0) { $0 + $1.calls },
                 bytes: backtest.progress.snapshot.receivedBytes),
-            file: file,
+            file: outcome.blocks == 0 ? nil : file,
             components: Dictionary(
                 try outcome.components.map { component in
                     (component.register, "\(try registry.componentPID(of: component.register, network: network.kind, type: .backtest))")

@@ -71,8 +71,10 @@ private enum TopScreen {
         let screen = Screen()
         let keyboard = Keyboard()
         var size = (Output.width, Output.height)
+        // Without a state file there is nothing to watch; one that cannot be read for a moment later on is asked again.
+        var rows = try await sampling.rows()
+        var trouble: String?
         while !stop.isRaised {
-            let rows = try await sampling.rows()
             if size != (Output.width, Output.height) {
                 // Lines that the terminal broke anew cannot be counted: it begins on an empty screen.
                 screen.leave()
@@ -80,7 +82,7 @@ private enum TopScreen {
                 size = (Output.width, Output.height)
             }
             let view = TopView(width: size.0, height: size.1 - 1, style: Output.style)
-            screen.draw(view.lines(rows, title: title, hint: keyboard == nil ? "Ctrl-C quits" : "q quits"))
+            screen.draw(view.lines(rows, title: title, hint: trouble ?? (keyboard == nil ? "Ctrl-C quits" : "q quits")))
             // A key is noticed soon, the store is asked once a second.
             for _ in 0..<10 where !stop.isRaised {
                 if let keys = keyboard?.pressed(), keys.contains(where: { [UInt8(ascii: "q"), UInt8(ascii: "Q"), 4].contains($0) }) {
@@ -88,6 +90,11 @@ private enum TopScreen {
                 }
                 try? await Task.sleep(for: .milliseconds(100))
             }
+            guard !stop.isRaised else { break }
+            do {
+                rows = try await sampling.rows()
+                trouble = nil
+            } catch { trouble = Visible.safe("\(error)") }
         }
         screen.leave()
     }
