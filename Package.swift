@@ -108,7 +108,7 @@ let package = Package(
         tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
-        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB"]),
+        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB", "SluiceTelemetry"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"], exclude: ["Golden"]),
         tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceConfig", "SluiceCore"]),
         tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),

@@ -35,6 +35,9 @@ public enum Catalog {
     /// The kind of sink of a type; nil when there is none.
     public static func sink(_ type: String) -> SinkConnector? { sinks.first { $0.type == type } }
 
+    /// A DuckDB file of its own, for whoever writes one beside the configured sinks; it is opened with the first table.
+    public static func file(_ path: String) -> any Sink { DuckDBSink(DuckDBSinkOptions(path: path)) }
+
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
         sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),

@@ -1,16 +1,29 @@
 import EthereumConnector
 public import SluiceConfig
 public import SluiceCore
+import SluiceFlow
 public import SluiceNet
 public import SluiceTelemetry
 
 extension Catalog {
+    /// Makes an oracle that reads what is needed.
+    public typealias MakeOracle = @Sendable (_ needs: [Need], _ observe: @escaping @Sendable (OracleEvent) -> Void) -> any Oracle
+
     /// What makes the oracles of a network. They share its endpoints and limits; nothing is connected to yet.
     public static func oracles(
         _ network: NetworkSettings, http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom, log: Log
-    ) -> @Sendable (_ needs: [Need], _ observe: @escaping @Sendable (OracleEvent) -> Void) -> any Oracle {
+    ) -> MakeOracle {
+        reading(network, http: http, recent: recent, time: time, random: random, log: log).oracles
+    }
+
+    /// The same, and how the endpoints fare.
+    public static func reading(
+        _ network: NetworkSettings, http: HTTPClient, recent: any RecentBlocks, time: TimeSource, random: SeededRandom, log: Log
+    ) -> (oracles: MakeOracle, endpoints: @Sendable () -> [EndpointSnapshot]) {
         let node = EthereumNode(EthereumNetwork(network), http: http, time: time, random: random, log: log)
-        return { needs, observe in GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe) }
+        return (
+            { needs, observe in GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe) }, { node.endpoints }
+        )
     }
 }
 
@@ -21,9 +34,21 @@ public struct FetchSummary: Sendable {
         public let method: String
         public let what: String
         public let perBlock: Double
+        /// What one costs in compute units of a provider, by our own table (see `ComputeUnits`).
+        public let units: Int
+
         /// First topics and contracts that are asked for; empty for all.
-        public var topics: [String] = []
-        public var addresses: [String] = []
+        public let topics: [String]
+        public let addresses: [String]
+
+        init(_ method: String, _ what: String, perBlock: Double, topics: [String] = [], addresses: [String] = []) {
+            self.topics = topics
+            self.addresses = addresses
+            self.method = method
+            self.what = what
+            self.perBlock = perBlock
+            units = ComputeUnits.of(method)
+        }
     }
 
     public let calls: [Call]
@@ -33,21 +58,22 @@ public struct FetchSummary: Sendable {
 extension Catalog {
     /// What the oracle of a network fetches for some registers, worked out without connecting.
     public static func fetch(_ registers: [Register]) -> FetchSummary {
-        let plan = FetchPlan(needs: registers.flatMap(\.needs))
+        // Registers of the catalog are known to its registry.
+        let needs = (try? registry().needs(of: registers.map(\.name))) ?? registers.flatMap(\.needs)
+        let plan = FetchPlan(needs: needs)
         var calls = [
             FetchSummary.Call(
-                method: "eth_getBlockByNumber", what: "header and " + (plan.transactions ? "whole transactions" : "hashes of transactions"),
-                perBlock: 1)
+                "eth_getBlockByNumber", "header and " + (plan.transactions ? "whole transactions" : "hashes of transactions"), perBlock: 1)
         ]
         if plan.receipts {
-            calls.append(FetchSummary.Call(method: "eth_getBlockReceipts", what: "all receipts with their logs", perBlock: 1))
+            calls.append(FetchSummary.Call("eth_getBlockReceipts", "all receipts with their logs", perBlock: 1))
         }
         if let filter = plan.logFilter {
             var what = filter.topics.isEmpty ? "all logs" : "logs of \(filter.topics.count) event\(filter.topics.count == 1 ? "" : "s")"
             if !filter.addresses.isEmpty { what += " of \(filter.addresses.count) contract\(filter.addresses.count == 1 ? "" : "s")" }
             calls.append(
                 FetchSummary.Call(
-                    method: "eth_getLogs", what: what, perBlock: plan.callsPerBlock - 1, topics: filter.topics.map { "\($0)" },
+                    "eth_getLogs", what, perBlock: plan.callsPerBlock - 1, topics: filter.topics.map { "\($0)" },
                     addresses: filter.addresses.map { "\($0)" }))
         }
         return FetchSummary(calls: calls)

@@ -46,6 +46,7 @@ extension NetworkSettings {
         let preset = NetworkPreset.named(name) ?? written.flatMap(NetworkPreset.of(chainID:))
         self.name = name
         chainID = written ?? preset?.chainID ?? 0
+        kind = object.string(ifSet: "kind").flatMap { NetworkKind(name: $0) } ?? preset?.kind ?? .otherLayer1
         blockTime = object.duration(ifSet: "block_time") ?? preset?.blockTime ?? .seconds(12)
         finalityDepth = object.int(ifSet: "finality_depth").map { UInt64($0) } ?? preset?.finalityDepth ?? 65
         pollInterval = object.duration("poll_interval")

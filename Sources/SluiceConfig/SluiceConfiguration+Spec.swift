@@ -1,3 +1,5 @@
+internal import SluiceCore
+
 extension SluiceConfiguration {
     /// The spec of the whole file.
     public static func spec(_ catalog: ConfigCatalog) -> ObjectSpec {
@@ -47,6 +49,10 @@ extension SluiceConfiguration {
             FieldSpec(
                 "chain_id", .int(1...Int.max),
                 "The chain's id; endpoints that serve another are refused. From the preset when the name is one.", example: "1"),
+            FieldSpec(
+                "kind", .choice(NetworkKind.names),
+                "What identifiers call it: `layer1` is Ethereum or a test network of it, `layer2` a rollup, `other_layer1` any other chain, `service` no chain. From the preset, else other_layer1.",
+                example: "layer2"),
             FieldSpec(
                 "block_time", .duration(.milliseconds(10)...(.seconds(3600))), "Time between blocks. From the preset, else 12s.",
                 example: "12s"),

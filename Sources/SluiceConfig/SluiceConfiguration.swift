@@ -1,3 +1,5 @@
+public import SluiceCore
+
 /// The whole configuration, typed and checked.
 public struct SluiceConfiguration: Sendable {
     /// Path of the state file, relative to the working directory.
@@ -24,6 +26,8 @@ public enum Verification: String, Sendable, CaseIterable {
 public struct NetworkSettings: Sendable {
     public let name: String
     public let chainID: UInt64
+    /// What identifiers call it.
+    public let kind: NetworkKind
     public let blockTime: Duration
     /// Blocks behind the head that count as final where the endpoint does not say.
     public let finalityDepth: UInt64
@@ -43,7 +47,7 @@ public struct NetworkSettings: Sendable {
     /// The same network with one of its endpoints alone, to look at each for itself.
     public func only(_ endpoint: EndpointSettings) -> NetworkSettings {
         NetworkSettings(
-            name: name, chainID: chainID, blockTime: blockTime, finalityDepth: finalityDepth, pollInterval: pollInterval,
+            name: name, chainID: chainID, kind: kind, blockTime: blockTime, finalityDepth: finalityDepth, pollInterval: pollInterval,
             requestTimeout: requestTimeout, connectTimeout: connectTimeout, maxResponse: maxResponse, memoryBudget: memoryBudget,
             verify: verify,
             retryAttempts: 1, retryBudget: requestTimeout, endpoints: [endpoint])

@@ -39,7 +39,8 @@ import SluiceCore
 
     /// All commands, in the order of the help.
     static let commands: [Command] = [
-        .initialise, .run, .backfill, .query, .export, .status, .deadLetterList, .deadLetterShow, .deadLetterReplay, .deadLetterDrop,
+        .initialise, .run, .backfill, .backtest, .query, .export, .status, .top, .deadLetterList, .deadLetterShow, .deadLetterReplay,
+        .deadLetterDrop,
         .validate,
         .plan, .registers, .simulate, .version, .docs,
     ]

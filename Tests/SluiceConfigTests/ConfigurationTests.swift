@@ -128,4 +128,17 @@ import Testing
         #expect(loaded.network("my-chain")?.finalityDepth == 900)
         #expect(loaded.network("my-chain")?.verify == .full)
     }
+
+    @Test("the kind of a network comes from what is written, else from the preset, else it is a chain of its own")
+    func kinds() throws {
+        let own = try Fixtures.load(Fixtures.good)
+        #expect(own.network("ethereum")?.kind == .layer1 && own.network("my-chain")?.kind == .otherLayer1)
+        let known = try Fixtures.load(Fixtures.good.replacing("chain_id: 5_000", with: "chain_id: 8453"))
+        #expect(known.network("my-chain")?.kind == .layer2)
+        let written = try Fixtures.load(Fixtures.good.replacing("chain_id: 5_000", with: "chain_id: 5_000\n    kind: service"))
+        #expect(written.network("my-chain")?.kind == .service)
+        #expect(throws: ConfigError.self) {
+            try Fixtures.load(Fixtures.good.replacing("chain_id: 5_000", with: "chain_id: 5_000\n    kind: layer3"))
+        }
+    }
 }

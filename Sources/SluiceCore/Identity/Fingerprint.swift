@@ -3,6 +3,9 @@
 public struct Fingerprint: Hashable, Sendable, CustomStringConvertible, BitwiseCopyable {
     private var state: UInt128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d
 
+    /// The hash as a number.
+    public var value: UInt128 { state }
+
     /// Of nothing.
     public init() {}
 

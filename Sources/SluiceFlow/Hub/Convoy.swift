@@ -366,7 +366,10 @@ struct Convoy: Sendable {
                     }
                 }
             }
-            defer { for (branch, _) in travellers { _ = branch.attach(to: nil) } }
+            defer {
+                surroundings.tally.add(graph.components)
+                for (branch, _) in travellers { _ = branch.attach(to: nil) }
+            }
             do {
                 _ = try await signal.interrupting { try await oracle.backfill(range, after: position, into: graph) }
             } catch is NobodyReads {} catch {

@@ -21,6 +21,8 @@ public final class Hub: Sendable {
         let log: Log
         /// Bytes that may wait on one edge.
         let edgeCapacity: Int
+        /// What went through the components of history that was read.
+        let tally = ComponentTally()
 
         public init(
             registry: Registry, journal: any StreamJournal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
@@ -59,6 +61,9 @@ public final class Hub: Sendable {
 
     /// Components of the live reading, for status pages.
     public var components: [ComponentStatistics] { live.graph.components }
+
+    /// Components of the readings of history that have ended.
+    public var history: [ComponentStatistics] { surroundings.tally.components }
 
     /// Works until `end` is called and all branches have ended, or the task is cancelled.
     public func run() async {

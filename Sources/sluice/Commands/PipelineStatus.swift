@@ -30,7 +30,7 @@ struct PipelineStatus: Sendable {
     }
 
     /// The state as it was last written; a run that was killed could not say so.
-    private var state: String {
+    var state: String {
         guard let status else { return "never run" }
         return isAlive || status.state == "stopped" || status.state == "error" ? status.state : "not running"
     }
@@ -40,7 +40,8 @@ struct PipelineStatus: Sendable {
         return head - min(head, position)
     }
 
-    private var gaps: [Gap] {
+    /// What its sinks lack.
+    var gaps: [Gap] {
         var start: UInt64?
         if case .block(let number) = settings.start { start = number }
         // A head that was seen long ago may lie behind what the sinks hold by now.

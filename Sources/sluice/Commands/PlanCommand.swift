@@ -3,25 +3,38 @@ import SluiceCommand
 import SluiceConfig
 import SluiceCore
 import SluiceDuckDB
+import SluiceFlow
 
 extension Command {
     static let plan = Command(
         name: "plan", summary: "say what a run would fetch, make and load, without connecting to anything",
-        usage: "[-c FILE] [--from A --to B] [--format text|json]",
+        usage: "[-c FILE] [--from A --to B] [--format text|mermaid|dot|json]",
         options: [
             .config, Option("--from", "A", "first block of a backfill to reckon with"), Option("--to", "B", "last block"),
-            Option("--format", "FORMAT", "text or json (default: text)"), .json,
+            Option(
+                "--format", "FORMAT",
+                "text: the graph with all that is fetched, made and loaded; mermaid, dot: the graph alone; json (default: text)"), .json,
         ],
-        examples: ["sluice plan -c sluice.yaml", "sluice plan -c sluice.yaml --from 19000000 --to 19000999"]
+        examples: [
+            "sluice plan -c sluice.yaml", "sluice plan -c sluice.yaml --from 19000000 --to 19000999",
+            "sluice plan -c sluice.yaml --format dot | dot -Tsvg -o plan.svg",
+        ]
     ) { arguments in
-        let format = try arguments.choice("--format", ["text", "json"]) ?? (arguments.has("--json") ? "json" : "text")
+        let format = try arguments.choice("--format", ["text", "mermaid", "dot", "json"]) ?? (arguments.has("--json") ? "json" : "text")
         let from = try arguments.number("--from")
         let to = try arguments.number("--to")
         guard (from == nil) == (to == nil) else { throw UsageError("plan: --from and --to go together") }
         if let from, let to, from > to { throw UsageError("plan: --from \(from) lies behind --to \(to)") }
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
-        let plan = Plan(configuration: configuration, blocks: from.flatMap { from in to.map { $0 - from + 1 } })
-        Output.line(format == "json" ? plan.json.pretty() : plan.lines(Output.outputStyle).joined(separator: "\n"))
+        // A range of all numbers is one block more than can be counted.
+        let blocks = from.flatMap { from in to.map { $0 - from == .max ? .max : $0 - from + 1 } }
+        let plan = Plan(configuration: configuration, graph: try GraphPlan(configuration), blocks: blocks)
+        switch format {
+        case "json": Output.line(plan.json.pretty())
+        case "mermaid": Output.data(GraphDrawing.mermaid(plan.graph))
+        case "dot": Output.data(GraphDrawing.dot(plan.graph))
+        default: Output.line(plan.lines(Output.outputStyle).joined(separator: "\n"))
+        }
         return .success
     }
 }
@@ -29,6 +42,7 @@ extension Command {
 /// What a configuration amounts to.
 private struct Plan {
     let configuration: SluiceConfiguration
+    let graph: GraphPlan
     /// Blocks of the backfill to reckon with.
     let blocks: UInt64?
 
@@ -36,6 +50,20 @@ private struct Plan {
 
     private func schemas(_ pipeline: PipelineSettings) -> [Schema] {
         registers(pipeline).flatMap(\.schemas).reduce(into: []) { all, schema in if !all.contains(schema) { all.append(schema) } }
+    }
+
+    /// Networks that nothing is asked of are not read.
+    private var costs: [NetworkCost] {
+        configuration.networks.compactMap { network in
+            let own = configuration.pipelines.filter { $0.network == network.name }
+            guard !own.isEmpty else { return nil }
+            let names = Set(own.flatMap(\.registers)).sorted()
+            let calls = Catalog.fetch(names.compactMap { Catalog.register($0) }).calls
+            return NetworkCost(
+                network: network.name, pipelines: own.map(\.name),
+                calls: calls.map { NetworkCost.Call(method: $0.method, what: $0.what, perBlock: $0.perBlock, units: $0.units) },
+                blockSeconds: network.blockTime.seconds)
+        }
     }
 
     private func calls(_ fetch: FetchSummary) -> UInt64? { blocks.map { UInt64((Double($0) * fetch.callsPerBlock).rounded(.up)) } }
@@ -48,10 +76,13 @@ private struct Plan {
     // MARK: - Text
 
     func lines(_ style: Style) -> [String] {
-        var lines = [style.bold("networks")]
+        var lines = [style.bold("graph")] + GraphDrawing.tree(graph, style: style).map { "  \($0)" }
+        lines += ["", style.bold("fetched, by network, for all its pipelines together")]
+        for cost in costs { lines += cost.lines(blocks: blocks, style: style) }
+        lines += ["", style.bold("networks")]
         for network in configuration.networks {
             lines.append(
-                "  \(network.name): chain \(network.chainID), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)"
+                "  \(network.name): chain \(network.chainID), \(network.kind), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)"
             )
             for endpoint in network.endpoints {
                 let rate = endpoint.requestsPerSecond.map { ", at most \(Amount.rate($0)) requests/s" } ?? ""
@@ -95,10 +126,12 @@ private struct Plan {
 
     var json: JSON {
         .members([
+            "graph": GraphDrawing.json(graph), "fetch": .array(costs.map { $0.json(blocks: blocks) }),
             "networks": .array(
                 configuration.networks.map { network in
                     .members([
-                        "network": .string(network.name), "chain_id": .integer(network.chainID), "verify": .string(network.verify.rawValue),
+                        "network": .string(network.name), "chain_id": .integer(network.chainID),
+                        "kind": .string("\(network.kind)"), "verify": .string(network.verify.rawValue),
                         "endpoints": .array(network.endpoints.map { .string($0.url.description) }),
                     ])
                 }),

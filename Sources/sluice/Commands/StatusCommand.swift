@@ -14,6 +14,20 @@ extension Command {
         examples: ["sluice status -c sluice.yaml", "sluice status -c sluice.yaml --json"]
     ) { arguments in
         let configuration = try SluiceConfiguration.load(path: arguments.config, catalog: Catalog.configuration)
+        let complete = try await PipelineStatus.all(of: configuration, readsStores: true)
+        if arguments.has("--json") {
+            Output.line(JSON.members(["pipelines": .array(complete.map(\.json))]).pretty())
+        } else {
+            Output.line(complete.map { $0.lines(Output.outputStyle).joined(separator: "\n") }.joined(separator: "\n\n"))
+        }
+        return .success
+    }
+}
+
+extension PipelineStatus {
+    /// All pipelines of a configuration.
+    /// - Parameter readsStores: whether sinks of which no running process tells are asked themselves; else only the state file is read.
+    static func all(of configuration: SluiceConfiguration, readsStores: Bool) async throws -> [PipelineStatus] {
         let store = try await StateStore.openReadOnly(configuration.state)
         let statuses = try await store.statuses()
         let letters = try await store.deadLetterCounts(DeadLetterFilter(state: .open))
@@ -30,12 +44,12 @@ extension Command {
             reports.filter { report in
                 !report.isAlive || report.settings.sinks.contains { holdings.told(report.settings.name, $0).isEmpty }
             }.flatMap(\.settings.sinks))
-        for sink in configuration.sinks where sink.type == "duckdb" && silent.contains(sink.name) {
+        for sink in configuration.sinks where readsStores && sink.type == "duckdb" && silent.contains(sink.name) {
             let path = sink.options.string("path")
             guard access(path, F_OK) == 0 else { continue }
             holdings.add(try await Blocking.run { try stored(in: path) }, sink: sink.name)
         }
-        let complete = reports.map { report in
+        return reports.map { report in
             var report = report
             report.sinks = report.settings.sinks.map { name in
                 let holdsBack = configuration.sink(name).flatMap { Catalog.sink($0.type) }?.holdsBack ?? false
@@ -44,12 +58,6 @@ extension Command {
             }
             return report
         }
-        if arguments.has("--json") {
-            Output.line(JSON.members(["pipelines": .array(complete.map(\.json))]).pretty())
-        } else {
-            Output.line(complete.map { $0.lines(Output.outputStyle).joined(separator: "\n") }.joined(separator: "\n\n"))
-        }
-        return .success
     }
 
     /// A DuckDB sink keeps its segments with its rows: the runs of blocks by pipeline. Nil when the file cannot be read now.

@@ -60,14 +60,8 @@ struct RPCCall: Sendable {
         RPCCall(method: "eth_getBalance", params: "[\"\(address)\",\"\(Hex.quantity(number))\"]", reading: BlockDecoder.valueCall)
     }
 
-    /// What the call costs where a provider counts units: weights in the proportions that the large providers publish.
-    var units: Int {
-        switch method {
-        case "eth_chainId": 0
-        case "eth_getLogs": 60
-        default: 20
-        }
-    }
+    /// What the call costs where a provider counts units.
+    var units: Int { ComputeUnits.of(method) }
 
     /// The body of a request: one call as an object, several as a batch; ids count from `firstID`.
     static func body(_ calls: [RPCCall], firstID: Int64) -> [UInt8] {
