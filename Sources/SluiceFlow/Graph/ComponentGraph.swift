@@ -7,44 +7,10 @@ import Synchronization
 /// asks for it. Components run in the oracle's task, one behind the other, in the order of their dependencies: an edge between two
 /// of them is a call. Edges into sinks are channels, because sinks have threads of their own.
 final class ComponentGraph: Egress {
-    /// What tells components apart: an addressable one works for one pipeline.
-    private struct Key: Hashable {
-        let register: String
-        let pipeline: String?
-    }
-
-    /// One component at work.
-    private struct Node {
-        let key: Key
-        let register: Register
-        /// How many components it is made from: more than any of those.
-        let rank: Int
-        var pipe: any Pipe
-        var users: Int
-        var rows = RowCount()
-    }
-
-    /// A branch and where its rows go.
-    private struct Outlet {
-        let branch: Branch
-        let edges: [GraphEdge]
-    }
-
-    private struct State {
-        var nodes: [Node] = []
-        var outlets: [Outlet] = []
-        var position: Position?
-
-        /// Where the component of a register stands that works for a pipeline.
-        func place(of register: String, for pipeline: String?) -> Int? {
-            nodes.firstIndex { $0.key.register == register && ($0.key.pipeline == nil || $0.key.pipeline == pipeline) }
-        }
-    }
-
     private let registry: Registry
     private let journal: any StreamJournal
     private let floor: UInt64?
-    private let state = Mutex(State())
+    private let state = Mutex(GraphState())
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
 
@@ -95,24 +61,25 @@ final class ComponentGraph: Egress {
                     } else {
                         let pipe = try register.makePipe(branch.definition.context)
                         let rank = try registry.path(of: register.name).count
-                        state.nodes.append(Node(key: key, register: register, rank: rank, pipe: pipe, users: 1))
+                        state.nodes.append(GraphState.Node(key: key, register: register, rank: rank, pipe: pipe, users: 1))
                     }
                 }
-                state.outlets.append(Outlet(branch: branch, edges: edges))
+                state.outlets.append(GraphState.Outlet(branch: branch, edges: edges))
             }
             state.nodes.sort { $0.rank < $1.rank }
+            state.connect()
         }
         changed(.needs)
     }
 
     /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
     /// what the oracle reads is there anyway.
-    private func components(of branch: Branch) throws -> [(Key, Register)] {
-        var found: [(Key, Register)] = []
+    private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
+        var found: [(GraphState.Key, Register)] = []
         let asked = branch.definition.registers.map(\.name)
         for name in asked {
             for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
-                let key = Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
+                let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }
         }
@@ -121,12 +88,13 @@ final class ComponentGraph: Egress {
 
     /// Takes a branch out; what was sent to it still lands. Does nothing when it is not there.
     func remove(_ branch: Branch, failing error: (any Error)? = nil) {
-        let (outlet, isEmpty): (Outlet?, Bool) = state.withLock { state in
+        let (outlet, isEmpty): (GraphState.Outlet?, Bool) = state.withLock { state in
             guard let index = state.outlets.firstIndex(where: { $0.branch === branch }) else { return (nil, state.outlets.isEmpty) }
             let outlet = state.outlets.remove(at: index)
             let keys = Set((try? components(of: branch))?.map(\.0) ?? [])
             for index in state.nodes.indices where keys.contains(state.nodes[index].key) { state.nodes[index].users -= 1 }
             state.nodes.removeAll { $0.users == 0 }
+            state.connect()
             return (outlet, state.outlets.isEmpty)
         }
         guard let outlet else { return }
@@ -157,7 +125,7 @@ final class ComponentGraph: Egress {
             for branch in branches { branch.progress.update { $0.emitted = position } }
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
-            try await deliver { _ in transit }
+            try await deliver(transit)
             for branch in branches {
                 do {
                     try await journal.forgetLetters(of: branch.stream, behind: position)
@@ -166,12 +134,12 @@ final class ComponentGraph: Egress {
             state.withLock { state in
                 for index in state.nodes.indices { state.nodes[index].pipe.rollback(to: position) }
             }
-        case .finalized: try await deliver { _ in transit }
+        case .finalized: try await deliver(transit)
         }
     }
 
     private func send(_ batch: Batch) async throws {
-        let made = state.withLock { Self.run(batch, &$0) }
+        let made = state.withLock { $0.run(batch) }
         for (branch, error) in made.failures { fail(branch, error) }
         for (branch, letters) in made.deadLetters {
             do { try await journal.keep(letters, of: branch.stream) } catch {
@@ -179,88 +147,42 @@ final class ComponentGraph: Egress {
                 fail(branch, error)
             }
         }
-        try await deliver { branch in made.batches.first { $0.branch === branch }.map { .batch($0.batch) } }
-        for (branch, out) in made.batches {
-            branch.progress.update { state in
-                state.emitted = batch.span.last
+        if made.mayBeLast, branches.isEmpty { throw NobodyReads() }
+        let last = batch.span.last
+        for (outlet, out) in made.batches { try await deliver(.batch(out), to: outlet) }
+        for (outlet, out) in made.batches {
+            outlet.branch.progress.update { state in
+                state.emitted = last
                 state.emittedTimestamp = batch.span.lastTimestamp
                 state.blocks += UInt64(batch.span.count)
                 for table in out.tables { state.rows[table.schema.name, default: 0] += table.rowCount }
             }
         }
-        state.withLock { $0.position = batch.span.last }
-        for branch in branches where branch.until.map({ $0 <= batch.span.last.number }) ?? false { remove(branch) }
+        state.withLock { $0.position = last }
+        for (outlet, _) in made.batches where outlet.branch.until.map({ $0 <= last.number }) ?? false { remove(outlet.branch) }
     }
 
-    /// Sends to every edge of every branch; what fails on the way takes its own branch out, and no other.
-    private func deliver(_ transit: (Branch) -> Transit?) async throws {
+    /// Sends to every edge of every branch.
+    private func deliver(_ transit: Transit) async throws {
         let outlets = state.withLock { $0.outlets }
         guard !outlets.isEmpty else { throw NobodyReads() }
-        for outlet in outlets {
-            guard let transit = transit(outlet.branch) else { continue }
-            for edge in outlet.edges {
-                do { try await edge.send(transit) } catch {
-                    if Task.isCancelled { throw CancellationError() }
-                    // A branch that left meanwhile has finished its edges.
-                    guard state.withLock({ state in state.outlets.contains { $0.branch === outlet.branch } }) else { break }
-                    fail(outlet.branch, error)
-                    break
-                }
+        for outlet in outlets { try await deliver(transit, to: outlet) }
+    }
+
+    /// Sends to every edge of a branch; what fails on the way takes that branch out, and no other.
+    private func deliver(_ transit: Transit, to outlet: GraphState.Outlet) async throws {
+        for edge in outlet.edges {
+            do { try await edge.send(transit) } catch {
+                if Task.isCancelled { throw CancellationError() }
+                // A branch that left meanwhile has finished its edges.
+                guard state.withLock({ state in state.outlets.contains { $0.branch === outlet.branch } }) else { break }
+                fail(outlet.branch, error)
+                break
             }
         }
     }
 
     private func fail(_ branch: Branch, _ error: any Error) { remove(branch, failing: error) }
-
-    // MARK: - Components
-
-    private struct Made {
-        var batches: [(branch: Branch, batch: Batch)] = []
-        var deadLetters: [(Branch, [DeadLetter])] = []
-        var failures: [(Branch, any Error)] = []
-    }
-
-    /// Runs every component over a batch, and puts together what each branch gets.
-    private static func run(_ batch: Batch, _ state: inout State) -> Made {
-        var made = Made()
-        var results: [Result<[Table], any Error>] = []
-        var letters: [[DeadLetter]] = []
-        results.reserveCapacity(state.nodes.count)
-        for index in state.nodes.indices {
-            let register = state.nodes[index].register
-            var report = PipeReport()
-            do {
-                var input = batch
-                // What components before this one made stands beside what the oracle read.
-                for dependency in register.dependencies {
-                    guard let place = state.place(of: dependency, for: state.nodes[index].key.pipeline) else { continue }
-                    let tables = try results[place].get().filter { input.table($0.schema.name) == nil }
-                    if !tables.isEmpty { input = Batch(chainID: batch.chainID, span: batch.span, tables: input.tables + tables) }
-                }
-                let out = try state.nodes[index].pipe.transform(input, report: &report)
-                state.nodes[index].rows.add(in: input, needs: register.needs, out: out, report: report)
-                results.append(.success(out))
-            } catch { results.append(.failure(error)) }
-            letters.append(report.deadLetters)
-        }
-        for outlet in state.outlets {
-            var own: [Table] = []
-            var dead: [DeadLetter] = []
-            do {
-                for register in outlet.branch.definition.registers {
-                    guard let place = state.place(of: register.name, for: outlet.branch.name) else { continue }
-                    // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-                    for table in try results[place].get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
-                        own.append(table)
-                    }
-                    dead += letters[place]
-                }
-                if !dead.isEmpty { made.deadLetters.append((outlet.branch, dead)) }
-                made.batches.append((outlet.branch, Batch(chainID: batch.chainID, span: batch.span, tables: own)))
-            } catch { made.failures.append((outlet.branch, error)) }
-        }
-        return made
-    }
 }
 
 extension SluiceError.Code {
