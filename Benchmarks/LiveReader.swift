@@ -109,7 +109,7 @@ final class LiveReader: Sendable {
 
     private func read(_ count: Int, _ socket: Int32) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
-        let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, Int32(MSG_WAITALL.rawValue)) }
+        let got = bytes.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, Int32(MSG_WAITALL)) }
         return got == count ? bytes : nil
     }
 }
