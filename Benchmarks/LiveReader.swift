@@ -10,8 +10,8 @@ final class LiveReader: Sendable {
     private let seen = Mutex<[UInt64: Double]>([:])
     private let isOver = Atomic(false)
 
-    /// Time between two questions. What is measured is late by so much at most, and by the question itself.
-    static let pause = 4_000
+    /// Microseconds between two questions. What is measured is late by so much at most, and by the question itself.
+    static let pause = 10_000
 
     /// - Parameters:
     ///   - streams: pipelines that write into the file: a block counts when all of them have it.

@@ -52,7 +52,7 @@ extension Suites {
             figure.note =
                 "served to visible in all \(files.count) files, p50/p99/max \(shown(result.latencies)) ms ("
                 + result.byFile.map { "\($0.name) \(shown($0.latencies))" }.joined(separator: ", ")
-                + "); poll \(poll), block time \(Text.fixed(LiveTrial.blockTime * 1_000, 0)) ms; a block costs "
+                + "), \(result.latencies.count { $0 > 0.1 }) blocks above 100 ms; poll \(poll), block time \(Text.fixed(LiveTrial.blockTime * 1_000, 0)) ms; a block costs "
                 + "\(Text.fixed(result.receipts, 2)) calls for receipts, \(Text.fixed(result.requests, 1)) requests with the polls"
             emit(figure)
         }

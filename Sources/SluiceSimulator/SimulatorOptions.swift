@@ -14,7 +14,7 @@ public struct SimulatorOptions: Sendable {
     public var rpc = RPCOptions()
     public var faults = FaultOptions()
     /// Told the number of each block when an answer names it as the head, or one behind it, for the first time; before that answer is
-    /// sent. It must not block.
+    /// sent. The history that the first answer finds is not told. It must not block.
     public var onHead: (@Sendable (UInt64) -> Void)?
 
     public init(_ source: Source) { self.source = source }

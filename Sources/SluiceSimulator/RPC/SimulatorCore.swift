@@ -42,7 +42,7 @@ final class SimulatorCore {
         var answer = answer(calls, isBatch: isBatch)
         answer.delay = planner.latency()
         if let tell = options.onHead, chain.head > namedHead, calls.contains(where: { $0?.asksForHead ?? false }) {
-            for number in max(namedHead + 1, chain.first)...chain.head { tell(number) }
+            for number in (namedHead == 0 ? chain.head : namedHead + 1)...chain.head { tell(number) }
             namedHead = chain.head
         }
         return answer
