@@ -98,7 +98,7 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),

@@ -23,10 +23,14 @@ import Glibc
         Cleanup.run()
     }
 
-    /// `measure STEP BLOCKS [FOLDER]`
+    /// `measure STEP BLOCKS [FOLDER]`, `measure graph|graph-aggregated BATCHES ROWS`
     private static func measure(_ options: BenchOptions) async throws {
         let words = options.words
         guard words.count >= 3, let blocks = Int(words[2]), let data = options.data else { throw BenchError(BenchOptions.usage) }
+        if words[1] == "graph" || words[1] == "graph-aggregated" {
+            guard words.count > 3, let rows = Int(words[3]), blocks >= 10 else { throw BenchError(BenchOptions.usage) }
+            return try await GraphMeasure(batches: blocks, rows: rows, isAggregated: words[1] == "graph-aggregated").run()
+        }
         let measure = Measure(
             workload: Workload(data, isGenerated: options.isGenerated), blocks: blocks, folder: words.count > 3 ? words[3] : "")
         try await measure.run(words[1])

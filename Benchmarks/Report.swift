@@ -2,7 +2,12 @@
 struct Figure: Sendable {
     /// A bound that the project sets itself.
     struct Goal: Sendable {
-        enum Metric: String, Sendable { case cpu = "CPU", rate = "blocks/s", memory = "RSS", ratio = "ratio" }
+        enum Metric: String, Sendable {
+            case cpu = "CPU", rate = "blocks/s", memory = "RSS", ratio = "ratio", perCPU = "rows/CPU-s", latency = "p99 ms"
+
+            /// Whether more is better.
+            var isRate: Bool { self == .rate || self == .perCPU }
+        }
         let metric: Metric
         let target: Double
         var stretch: Double?
@@ -17,6 +22,8 @@ struct Figure: Sendable {
     var goals: [Goal] = []
     /// Against another figure, where that is what counts.
     var ratio: Double?
+    /// What a goal of rows a CPU-second or of latency is held against.
+    var measured: Double?
     /// Seconds of `runs` that are start-up, in which no block is read.
     var startup = 0.0
     var note = ""
@@ -48,10 +55,11 @@ struct Figure: Sendable {
                 case .rate: blocksPerSecond
                 case .memory: peak
                 case .ratio: ratio ?? .nan
+                case .perCPU, .latency: measured ?? .nan
                 }
-            func holds(_ bound: Double) -> Bool { goal.metric == .rate ? value >= bound : value <= bound }
+            func holds(_ bound: Double) -> Bool { goal.metric.isRate ? value >= bound : value <= bound }
             let digits = goal.target >= 10 ? 0 : 2
-            let sign = goal.metric == .rate ? ">=" : "<="
+            let sign = goal.metric.isRate ? ">=" : "<="
             let stretch = goal.stretch.map { " (\(Text.fixed($0, digits)))" } ?? ""
             let verdict = goal.stretch.map(holds) ?? false ? "stretch" : holds(goal.target) ? "met" : "MISSED"
             return "\(goal.metric.rawValue) \(sign) \(Text.fixed(goal.target, digits))\(stretch): \(verdict)"
@@ -102,6 +110,7 @@ struct Report {
                 ("megabytes_per_second", Text.fixed(figure.megabytesPerSecond, 1)),
                 ("rows_per_second", Text.fixed(figure.rowsPerSecond, 0)), ("peak_rss_megabytes", Text.fixed(figure.peak, 1)),
             ]
+            if let measured = figure.measured { fields.append(("measured", Text.fixed(measured, 1))) }
             if let ratio = figure.ratio { fields.append(("ratio", Text.fixed(ratio, 3))) }
             fields.append(("targets", "[" + figure.verdicts.map(Text.json).joined(separator: ", ") + "]"))
             if !figure.note.isEmpty { fields.append(("note", Text.json(figure.note))) }

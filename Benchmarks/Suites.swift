@@ -5,7 +5,9 @@ struct Suites {
     let quick: Bool
     let emit: (Figure) -> Void
 
-    static let names = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults"]
+    static let names = [
+        "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live",
+    ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
 
@@ -23,12 +25,14 @@ struct Suites {
         case "latency": try latency()
         case "limit": try limit()
         case "faults": try faults()
+        case "graph": try graph()
+        case "live": try live()
         default: throw BenchError("no measurement \(name)")
         }
     }
 
-    private func count(_ usual: Int) -> Int { bench.blocks ?? (quick ? min(usual, 2_000) : usual) }
-    private var runs: Int { quick ? 1 : bench.runs }
+    func count(_ usual: Int) -> Int { bench.blocks ?? (quick ? min(usual, 2_000) : usual) }
+    var runs: Int { quick ? 1 : bench.runs }
 
     /// One step alone; what it costs is measured inside the process, without its preparations. Its peak memory holds the replies too.
     private func step(_ step: String, _ name: String, blocks usual: Int = 4_000) throws {

@@ -59,7 +59,7 @@ extension Catalog {
     /// What the oracle of a network fetches for some registers, worked out without connecting.
     public static func fetch(_ registers: [Register]) -> FetchSummary {
         // Registers of the catalog are known to its registry.
-        let needs = (try? registry().needs(of: registers.map(\.name))) ?? registers.flatMap(\.needs)
+        let needs = (try? registry().with(registers).needs(of: registers.map(\.name))) ?? registers.flatMap(\.needs)
         let plan = FetchPlan(needs: needs)
         var calls = [
             FetchSummary.Call(

@@ -28,18 +28,43 @@ public struct Field: Hashable, Sendable {
 
 /// The shape of a table: its name, its fields in order, and which of them identify a row.
 public struct Schema: Hashable, Sendable {
-    public let name: String
-    public let fields: [Field]
-    /// Names of the fields that identify a row: chain, block hash and place, so that forks never collide.
-    public let key: [String]
-    /// One line for the generated reference.
-    public let doc: String
+    /// One object that all tables of a shape share: a table is copied at every step of its way.
+    private final class Shape: Sendable {
+        let name: String
+        let fields: [Field]
+        let key: [String]
+        let doc: String
+
+        init(name: String, fields: [Field], key: [String], doc: String) {
+            self.name = name
+            self.fields = fields
+            self.key = key
+            self.doc = doc
+        }
+    }
+
+    private let shape: Shape
 
     public init(name: String, key: [String], doc: String, fields: [Field]) {
-        self.name = name
-        self.fields = fields
-        self.key = key
-        self.doc = doc
+        shape = Shape(name: name, fields: fields, key: key, doc: doc)
+    }
+
+    public var name: String { shape.name }
+    public var fields: [Field] { shape.fields }
+    /// Names of the fields that identify a row: chain, block hash and place, so that forks never collide.
+    public var key: [String] { shape.key }
+    /// One line for the generated reference.
+    public var doc: String { shape.doc }
+
+    public static func == (a: Schema, b: Schema) -> Bool {
+        a.shape === b.shape || a.name == b.name && a.fields == b.fields && a.key == b.key && a.doc == b.doc
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(name)
+        hasher.combine(fields)
+        hasher.combine(key)
+        hasher.combine(doc)
     }
 
     /// The index of a field; nil when there is none of that name.

@@ -10,20 +10,28 @@ struct SinkLoop: Sendable {
     let flushesWhenIdle: Bool
     let stream: StreamID
     let journal: any StreamJournal
+    let time: TimeSource
     /// How far finality moves before that is written down again. A number that is too low makes a reorganisation after a restart cost
     /// more, not wrong.
     private let finalityStep: UInt64 = 8
 
     func run() async throws {
         var finality = Finality()
+        var gathering = Gathering()
         while true {
             let next: Transit?
             if let ready = edge.receiveNow() {
                 next = ready
             } else {
-                if flushesWhenIdle, edge.isIdle { note(try await sink.stream.flush()) }
+                if flushesWhenIdle {
+                    if edge.isIdle { note(try await sink.stream.flush()) }
+                } else if gathering.pauses(now: time.now()) {
+                    try? await time.sleep(Gathering.pause)
+                    continue
+                }
                 next = try await edge.receive()
             }
+            gathering.took()
             guard let next else {
                 note(try await sink.stream.flush())
                 return try await keep(&finality, step: 1)

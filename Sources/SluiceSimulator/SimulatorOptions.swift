@@ -13,6 +13,9 @@ public struct SimulatorOptions: Sendable {
     public var port: UInt16 = 0
     public var rpc = RPCOptions()
     public var faults = FaultOptions()
+    /// Told the number of each block when an answer names it as the head, or one behind it, for the first time; before that answer is
+    /// sent. The history that the first answer finds is not told. It must not block.
+    public var onHead: (@Sendable (UInt64) -> Void)?
 
     public init(_ source: Source) { self.source = source }
 }

@@ -16,7 +16,7 @@ public final class AggregateIngress: Egress {
 
     private struct Order {
         /// Of what was sent and not received yet.
-        var stamps: [UInt64] = []
+        var stamps = Ring<UInt64>()
         /// Set once nothing more will be sent; nil again when that was received.
         var end: UInt64?
     }
@@ -34,7 +34,7 @@ public final class AggregateIngress: Egress {
         order.withLock { $0.stamps.append(bell.stamp()) }
         do { try await edge.send(transit) } catch {
             // There is one sender: what was refused came last.
-            order.withLock { _ = $0.stamps.popLast() }
+            order.withLock { order in if !order.stamps.isEmpty { order.stamps.removeLast() } }
             throw error
         }
         bell.ring()

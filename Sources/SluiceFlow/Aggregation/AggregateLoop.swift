@@ -45,12 +45,18 @@ struct AggregateLoop: Sendable {
     }
 
     mutating func run() async throws {
+        var gathering = Gathering()
         try await withThrowingDiscardingTaskGroup { group in
             while !hasEnded.allSatisfy({ $0 }) {
                 try Task.checkCancellation()
                 if let stream = choose() {
                     heldSince = nil
+                    gathering.took()
                     try await take(stream)
+                    continue
+                }
+                if gathering.pauses(now: time.now()) {
+                    try? await time.sleep(Gathering.pause)
                     continue
                 }
                 setTimer(&group)

@@ -5,10 +5,10 @@ final class Doorbell: Sendable {
     private struct State {
         var isRung = false
         var waiter: CheckedContinuation<Void, any Error>?
-        var stamps: UInt64 = 0
     }
 
     private let state = Mutex(State())
+    private let stamps = Atomic<UInt64>(0)
 
     func ring() {
         let waiter = state.withLock { state in
@@ -20,12 +20,7 @@ final class Doorbell: Sendable {
     }
 
     /// A number higher than all before: what came first.
-    func stamp() -> UInt64 {
-        state.withLock { state in
-            state.stamps += 1
-            return state.stamps
-        }
-    }
+    func stamp() -> UInt64 { stamps.add(1, ordering: .sequentiallyConsistent).newValue }
 
     /// Returns when it rings, or has rung since the last time; throws when the task is cancelled. For one at a time.
     func wait() async throws {

@@ -7,48 +7,10 @@ import Synchronization
 /// asks for it. Components run in the oracle's task, one behind the other, in the order of their dependencies: an edge between two
 /// of them is a call. Edges into sinks are channels, because sinks have threads of their own.
 final class ComponentGraph: Egress {
-    /// What tells components apart: an addressable one works for one pipeline.
-    struct Key: Hashable {
-        let register: String
-        let pipeline: String?
-    }
-
-    /// One component at work.
-    struct Node {
-        let key: Key
-        let register: Register
-        /// How many components it is made from: more than any of those.
-        let rank: Int
-        var pipe: any Pipe
-        var users: Int
-        /// Whose findings it keeps; nil when it has none.
-        let stream: StreamID?
-        var rows = RowCount()
-    }
-
-    /// A branch and where its rows go.
-    struct Outlet {
-        let branch: Branch
-        let edges: [GraphEdge]
-    }
-
-    struct State {
-        var nodes: [Node] = []
-        var outlets: [Outlet] = []
-        var position: Position?
-        /// The last block that components saw; behind `position` when what they made of it did not arrive everywhere.
-        var seen: UInt64 = 0
-
-        /// Where the component of a register stands that works for a pipeline.
-        func place(of register: String, for pipeline: String?) -> Int? {
-            nodes.firstIndex { $0.key.register == register && ($0.key.pipeline == nil || $0.key.pipeline == pipeline) }
-        }
-    }
-
     private let registry: Registry
     private let journal: any StreamJournal
     private let floor: UInt64?
-    private let state = Mutex(State())
+    private let state = Mutex(GraphState())
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
 
@@ -90,7 +52,7 @@ final class ComponentGraph: Egress {
     /// Hangs branches into the graph; components that they need and that are not there yet are made. Nothing may be read meanwhile: what
     /// was found before is looked up as far as the graph has come.
     func add(_ added: [(branch: Branch, edges: [GraphEdge])]) async throws {
-        var findings: [Key: [Finding]] = [:]
+        var findings: [GraphState.Key: [Finding]] = [:]
         for (branch, _) in added {
             // Without a block behind it, a reading knows of what lies below its first one.
             guard let last = position?.number ?? (floor ?? branch.start).flatMap({ $0 > 0 ? $0 - 1 : nil }) else { continue }
@@ -109,25 +71,27 @@ final class ComponentGraph: Egress {
                         let pipe = try register.makePipe(branch.definition.context(known[key] ?? []))
                         let rank = try registry.path(of: register.name).count
                         let stream = register.keepsFindings ? branch.stream : nil
-                        state.nodes.append(Node(key: key, register: register, rank: rank, pipe: pipe, users: 1, stream: stream))
+                        state.nodes.append(
+                            GraphState.Node(key: key, register: register, rank: rank, pipe: pipe, users: 1, stream: stream))
                     }
                 }
-                state.outlets.append(Outlet(branch: branch, edges: edges))
+                state.outlets.append(GraphState.Outlet(branch: branch, edges: edges))
             }
             state.nodes.sort { $0.rank < $1.rank }
+            state.connect()
         }
         changed(.needs)
     }
 
     /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
     /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
-    private func components(of branch: Branch) throws -> [(Key, Register)] {
-        var found: [(Key, Register)] = []
+    private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
+        var found: [(GraphState.Key, Register)] = []
         let registry = registry.with(branch.definition.registers)
         let asked = branch.definition.registers.map(\.name)
         for name in asked {
             for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
-                let key = Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
+                let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }
         }
@@ -136,12 +100,13 @@ final class ComponentGraph: Egress {
 
     /// Takes a branch out; what was sent to it still lands. Does nothing when it is not there.
     func remove(_ branch: Branch, failing error: (any Error)? = nil) {
-        let (outlet, isEmpty): (Outlet?, Bool) = state.withLock { state in
+        let (outlet, isEmpty): (GraphState.Outlet?, Bool) = state.withLock { state in
             guard let index = state.outlets.firstIndex(where: { $0.branch === branch }) else { return (nil, state.outlets.isEmpty) }
             let outlet = state.outlets.remove(at: index)
             let keys = Set((try? components(of: branch))?.map(\.0) ?? [])
             for index in state.nodes.indices where keys.contains(state.nodes[index].key) { state.nodes[index].users -= 1 }
             state.nodes.removeAll { $0.users == 0 }
+            state.connect()
             return (outlet, state.outlets.isEmpty)
         }
         guard let outlet else { return }
@@ -172,7 +137,7 @@ final class ComponentGraph: Egress {
             for branch in branches { branch.progress.update { $0.emitted = position } }
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
-            try await deliver { _ in transit }
+            try await deliver(transit)
             for branch in branches {
                 do {
                     try await journal.forgetLetters(of: branch.stream, behind: position)
@@ -186,12 +151,12 @@ final class ComponentGraph: Egress {
             for (register, stream) in learning where position.number < .max {
                 await keep([], register, stream, in: position.number + 1 ... .max)
             }
-        case .finalized: try await deliver { _ in transit }
+        case .finalized: try await deliver(transit)
         }
     }
 
     private func send(_ batch: Batch) async throws {
-        let made = state.withLock { Self.run(batch, &$0) }
+        let made = state.withLock { $0.run(batch) }
         for (branch, error) in made.failures { fail(branch, error) }
         // Before the rows go on: a sink that holds a block must never know of more than is kept.
         for (register, stream, findings) in made.findings {
@@ -203,33 +168,37 @@ final class ComponentGraph: Egress {
                 fail(branch, error)
             }
         }
-        try await deliver { branch in made.batches.first { $0.branch === branch }.map { .batch($0.batch) } }
-        for (branch, out) in made.batches {
-            branch.progress.update { state in
-                state.emitted = batch.span.last
+        if made.mayBeLast, branches.isEmpty { throw NobodyReads() }
+        let last = batch.span.last
+        for (outlet, out) in made.batches { try await deliver(.batch(out), to: outlet) }
+        for (outlet, out) in made.batches {
+            outlet.branch.progress.update { state in
+                state.emitted = last
                 state.emittedTimestamp = batch.span.lastTimestamp
                 state.blocks += UInt64(batch.span.count)
                 for table in out.tables { state.rows[table.schema.name, default: 0] += table.rowCount }
             }
         }
-        state.withLock { $0.position = batch.span.last }
-        for branch in branches where branch.until.map({ $0 <= batch.span.last.number }) ?? false { remove(branch) }
+        state.withLock { $0.position = last }
+        for (outlet, _) in made.batches where outlet.branch.until.map({ $0 <= last.number }) ?? false { remove(outlet.branch) }
     }
 
-    /// Sends to every edge of every branch; what fails on the way takes its own branch out, and no other.
-    private func deliver(_ transit: (Branch) -> Transit?) async throws {
+    /// Sends to every edge of every branch.
+    private func deliver(_ transit: Transit) async throws {
         let outlets = state.withLock { $0.outlets }
         guard !outlets.isEmpty else { throw NobodyReads() }
-        for outlet in outlets {
-            guard let transit = transit(outlet.branch) else { continue }
-            for edge in outlet.edges {
-                do { try await edge.send(transit) } catch {
-                    if Task.isCancelled { throw CancellationError() }
-                    // A branch that left meanwhile has finished its edges.
-                    guard state.withLock({ state in state.outlets.contains { $0.branch === outlet.branch } }) else { break }
-                    fail(outlet.branch, error)
-                    break
-                }
+        for outlet in outlets { try await deliver(transit, to: outlet) }
+    }
+
+    /// Sends to every edge of a branch; what fails on the way takes that branch out, and no other.
+    private func deliver(_ transit: Transit, to outlet: GraphState.Outlet) async throws {
+        for edge in outlet.edges {
+            do { try await edge.send(transit) } catch {
+                if Task.isCancelled { throw CancellationError() }
+                // A branch that left meanwhile has finished its edges.
+                guard state.withLock({ state in state.outlets.contains { $0.branch === outlet.branch } }) else { break }
+                fail(outlet.branch, error)
+                break
             }
         }
     }

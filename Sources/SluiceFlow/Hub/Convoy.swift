@@ -398,7 +398,7 @@ struct Convoy: Sendable {
             for edge in edges {
                 let loop = SinkLoop(
                     sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
-                    stream: edge.sink.id, journal: journal)
+                    stream: edge.sink.id, journal: journal, time: surroundings.time)
                 group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.

@@ -4,6 +4,9 @@ struct RPCCall {
     var id: [UInt8]
     var method: String
     var params: [RPCParam]
+
+    /// Whether the answer says what the newest block is.
+    var asksForHead: Bool { method == "eth_blockNumber" || method == "eth_getBlockByNumber" && params.first?.text == "latest" }
 }
 
 /// A parameter, as far as these methods know them.

@@ -6,6 +6,8 @@ final class SimulatorCore {
     private let options: SimulatorOptions
     private var planner: FaultPlanner
     private(set) var statistics = SimulatorStatistics()
+    /// The highest block that was named as the head.
+    private var namedHead: UInt64 = 0
 
     init(_ options: SimulatorOptions, time: TimeSource) throws {
         self.options = options
@@ -39,6 +41,10 @@ final class SimulatorCore {
         if isBatch, calls.count > options.rpc.maxBatch { return refuse(RPCError(code: -32600, message: "batch too large")) }
         var answer = answer(calls, isBatch: isBatch)
         answer.delay = planner.latency()
+        if let tell = options.onHead, chain.head > namedHead, calls.contains(where: { $0?.asksForHead ?? false }) {
+            for number in (namedHead == 0 ? chain.head : namedHead + 1)...chain.head { tell(number) }
+            namedHead = chain.head
+        }
         return answer
     }
 

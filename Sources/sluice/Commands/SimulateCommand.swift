@@ -40,6 +40,7 @@ extension Command {
             Option("--no-batches", nil, "refuse batches"),
             Option("--no-block-receipts", nil, "have no eth_getBlockReceipts"),
             Option("--no-finality-tags", nil, "know no finalized and safe"),
+            Option("--log-blocks", nil, "write a line for each block when it is first served as the head: number and seconds since 1970"),
             Option("--stats", "FILE", "write what was asked and answered as JSON at the end"),
         ],
         examples: [
@@ -51,7 +52,9 @@ extension Command {
         let watcher = StopWatcher()
         watcher.watch(stop)
         let resume = try arguments.string("--state").map { try SimulatedGrowth($0) }
-        let simulator = try Simulator(try SimulatorOptions(arguments, resume: resume?.steps ?? 0))
+        var options = try SimulatorOptions(arguments, resume: resume?.steps ?? 0)
+        if arguments.has("--log-blocks") { options.onHead = { Output.line("block \($0) at \(secondsSince1970())") } }
+        let simulator = try Simulator(options)
         let port = try await simulator.start()
         Output.line("listening on http://127.0.0.1:\(port), blocks up to \(simulator.head)")
         await withTaskGroup(of: Void.self) { group in
@@ -69,6 +72,13 @@ extension Command {
         await simulator.stop()
         try report(simulator.statistics, to: arguments.string("--stats"))
         return .success
+    }
+
+    /// The wall clock, to the microsecond.
+    private static func secondsSince1970() -> String {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return "\(time.tv_sec).\(String(1_000_000 + time.tv_nsec / 1_000).dropFirst())"
     }
 
     private static func report(_ statistics: SimulatorStatistics, to path: String?) throws {

@@ -1,0 +1,140 @@
+import SluiceCore
+
+/// The components of a graph, who reads from whom, and what becomes of a batch on its way through them. No I/O, and no lock:
+/// `ComponentGraph` has one.
+struct GraphState {
+    /// What tells components apart: an addressable one works for one pipeline.
+    struct Key: Hashable {
+        let register: String
+        let pipeline: String?
+    }
+
+    /// One component at work.
+    struct Node {
+        let key: Key
+        let register: Register
+        /// How many components it is made from: more than any of those.
+        let rank: Int
+        var pipe: any Pipe
+        var users: Int
+        /// Whose findings it keeps; nil when it has none.
+        let stream: StreamID?
+        /// Where those stand that it reads from; all of them before it.
+        var sources: [Int] = []
+        var rows = RowCount()
+    }
+
+    /// A branch and where its rows go.
+    final class Outlet: Sendable {
+        let branch: Branch
+        let edges: [GraphEdge]
+
+        init(branch: Branch, edges: [GraphEdge]) {
+            self.branch = branch
+            self.edges = edges
+        }
+    }
+
+    var nodes: [Node] = []
+    var outlets: [Outlet] = []
+    /// For each outlet, where the components stand that it asks for, in the order of its registers.
+    private var places: [[Int]] = []
+    var position: Position?
+    /// The last block that components saw; behind `position` when what they made of it did not arrive everywhere.
+    var seen: UInt64 = 0
+
+    /// Where the component of a register stands that works for a pipeline.
+    func place(of register: String, for pipeline: String?) -> Int? {
+        nodes.firstIndex { $0.key.register == register && ($0.key.pipeline == nil || $0.key.pipeline == pipeline) }
+    }
+
+    /// Finds out who reads from whom: once a change, so that no batch has to look for names.
+    mutating func connect() {
+        for index in nodes.indices {
+            let pipeline = nodes[index].key.pipeline
+            nodes[index].sources = nodes[index].register.dependencies.compactMap { place(of: $0, for: pipeline) }
+        }
+        places = outlets.map { outlet in
+            outlet.branch.definition.registers.compactMap { place(of: $0.name, for: outlet.branch.name) }
+        }
+    }
+
+    // MARK: - Components
+
+    struct Made {
+        var batches: [(outlet: Outlet, batch: Batch)] = []
+        var deadLetters: [(Branch, [DeadLetter])] = []
+        var failures: [(Branch, any Error)] = []
+        var findings: [(register: String, stream: StreamID, findings: [Finding])] = []
+        /// Whether nobody may be left to read for.
+        var mayBeLast: Bool { batches.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
+    }
+
+    /// What a component made of a batch.
+    private struct Product {
+        var tables: Result<[Table], any Error>
+        var letters: [DeadLetter]
+    }
+
+    /// Runs every component over a batch, and puts together what each branch gets.
+    mutating func run(_ batch: Batch) -> Made {
+        var products: [Product] = []
+        products.reserveCapacity(nodes.count)
+        var made = Made()
+        // A reading that was interrupted sends blocks again: components must not know already what they are about to learn.
+        if batch.span.first > 0, batch.span.first <= seen {
+            let before = Position(number: batch.span.first - 1, hash: batch.span.parentHash)
+            for index in nodes.indices { nodes[index].pipe.rollback(to: before) }
+        }
+        seen = batch.span.last.number
+        for index in nodes.indices {
+            var report = PipeReport()
+            do {
+                let input = try Self.input(from: nodes[index].sources, products, batch)
+                let out = try nodes[index].pipe.transform(input, report: &report)
+                nodes[index].rows.add(in: input, needs: nodes[index].register.needs, out: out, report: report)
+                products.append(Product(tables: .success(out), letters: report.deadLetters))
+                if let stream = nodes[index].stream {
+                    made.findings.append((nodes[index].register.name, stream, nodes[index].pipe.takeFindings()))
+                }
+            } catch { products.append(Product(tables: .failure(error), letters: report.deadLetters)) }
+        }
+        made.batches.reserveCapacity(outlets.count)
+        for (outlet, places) in zip(outlets, places) {
+            do {
+                let (tables, letters) = try Self.parcel(places, products)
+                if !letters.isEmpty { made.deadLetters.append((outlet.branch, letters)) }
+                made.batches.append((outlet, Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
+            } catch { made.failures.append((outlet.branch, error)) }
+        }
+        return made
+    }
+
+    /// What components before this one made stands beside what the oracle read.
+    private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws -> Batch {
+        if sources.isEmpty { return batch }
+        var tables = batch.tables
+        for place in sources {
+            let known = tables.count
+            for table in try products[place].tables.get() where !tables[..<known].contains(where: { $0.schema.name == table.schema.name }) {
+                tables.append(table)
+            }
+        }
+        return tables.count == batch.tables.count ? batch : Batch(chainID: batch.chainID, span: batch.span, tables: tables)
+    }
+
+    /// What a branch gets of it all.
+    private static func parcel(_ places: [Int], _ products: [Product]) throws -> ([Table], [DeadLetter]) {
+        if places.count == 1 { return (try products[places[0]].tables.get(), products[places[0]].letters) }
+        var own: [Table] = []
+        var dead: [DeadLetter] = []
+        for place in places {
+            // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
+            for table in try products[place].tables.get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
+                own.append(table)
+            }
+            dead += products[place].letters
+        }
+        return (own, dead)
+    }
+}
