@@ -28,7 +28,7 @@ public struct Registry: Sendable {
     }
 
     /// The same, with some registers as one pipeline has them in the place of those of their names. They read and make the same.
-    func with(_ own: [Register]) -> Registry {
+    public func with(_ own: [Register]) -> Registry {
         Registry(replacing: Dictionary(own.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first }), in: self)
     }
 
