@@ -64,14 +64,6 @@ final class SimulatedChain: Sendable {
         }
     }
 
-    /// Puts other blocks where final ones are: what no chain should do.
-    func betray(depth: UInt64) {
-        state.withLock { state in
-            state.canonical.removeLast(Int(depth))
-            for _ in 0...depth { Self.append(&state, finality) }
-        }
-    }
-
     func block(_ number: UInt64) -> Block? {
         state.withLock { state in number < state.canonical.count ? state.blocks[state.canonical[Int(number)].hash] : nil }
     }
