@@ -14,7 +14,7 @@ extension ParquetSinkOptions {
             FieldSpec(
                 "row_group_rows", .int(2048...1_048_576), "Rows of a row group; one row group a table is in memory.", default: "8192",
                 unit: "rows"),
-            FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "32MB"),
+            FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "24MB"),
         ])
 
     /// Out of checked options.

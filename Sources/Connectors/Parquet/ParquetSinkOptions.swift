@@ -15,7 +15,7 @@ public struct ParquetSinkOptions: Sendable, Hashable {
 
     public init(
         directory: String, blocksPerFile: UInt64 = 1_000, compressionLevel: Int = 1, rowGroupRows: Int = 8_192,
-        memoryLimitBytes: Int = 32_000_000, queueBytes: Int = 1_000_000
+        memoryLimitBytes: Int = 24_000_000, queueBytes: Int = 1_000_000
     ) {
         self.directory = directory
         self.blocksPerFile = max(1, blocksPerFile)

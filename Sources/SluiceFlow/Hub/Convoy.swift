@@ -23,8 +23,10 @@ struct Convoy: Sendable {
 
     /// Returns when all members have ended.
     func travel() async {
+        // Opening the stores and asking the network have nothing to wait for in each other.
+        async let head = bounded.isEmpty ? nil : askHead(oracle(bounded))
         await open()
-        await readRanges()
+        await readRanges(head: await head)
         await catchUp()
         await follow()
         for member in members { member.end(.left) }
@@ -55,11 +57,14 @@ struct Convoy: Sendable {
 
     // MARK: - Ranges
 
-    private func readRanges() async {
-        guard !bounded.isEmpty else { return }
-        let oracle = oracle(bounded)
+    private func askHead(_ oracle: any Oracle) async -> Result<ChainHead, any Error>? {
+        do { return .success(try await oracle.head()) } catch { return .failure(error) }
+    }
+
+    private func readRanges(head: Result<ChainHead, any Error>?) async {
+        guard let head, !bounded.isEmpty else { return }
         do {
-            let head = try await oracle.head()
+            let head = try head.get()
             for branch in bounded { branch.progress.note(.head(head)) }
             for branch in bounded {
                 guard case .range(let range) = branch.goal, range.upperBound > head.latest else { continue }
