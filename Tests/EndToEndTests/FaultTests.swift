@@ -11,7 +11,8 @@ extension EndToEnd {
                 let range = Chain.blocks(160)
                 try await Chain.serving(Chain.options(blocks: 200)) { _, cleanPort in
                     try await Chain.serving(Chain.options(blocks: 200)) { options in
-                        options.faults.seed = Surroundings.seed
+                        // Of the forty requests none may fail at one in twenty: one seed in eight. This one has failures among the first.
+                        options.faults.seed = rate == 0.05 ? 3 : Surroundings.seed
                         options.faults.faultRate = rate
                         // Lies too: valid JSON with one field changed.
                         options.faults.rates[.alteredBody] = rate / 4
