@@ -1,3 +1,5 @@
+import SluiceCore
+
 /// A JSON value to be written; for the schema only, so it keeps the order of keys and is indented.
 enum JSONText {
     case string(String)
@@ -9,7 +11,7 @@ enum JSONText {
     func render(indent: String = "") -> String {
         let inner = indent + "  "
         switch self {
-        case .string(let text): return Self.quote(text)
+        case .string(let text): return text.jsonQuoted
         case .number(let text): return text
         case .bool(let value): return value ? "true" : "false"
         case .array(let items):
@@ -17,24 +19,8 @@ enum JSONText {
             return "[\n" + items.map { inner + $0.render(indent: inner) }.joined(separator: ",\n") + "\n\(indent)]"
         case .object(let members):
             if members.isEmpty { return "{}" }
-            return "{\n" + members.map { "\(inner)\(Self.quote($0.0)): \($0.1.render(indent: inner))" }.joined(separator: ",\n")
+            return "{\n" + members.map { "\(inner)\($0.0.jsonQuoted): \($0.1.render(indent: inner))" }.joined(separator: ",\n")
                 + "\n\(indent)}"
         }
-    }
-
-    private static func quote(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\n": out += "\\n"
-            case _ where scalar.value < 32:
-                let hex = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }

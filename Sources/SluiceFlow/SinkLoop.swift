@@ -8,7 +8,6 @@ struct SinkLoop: Sendable {
     let progress: PipelineProgress
     /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
     let flushesWhenIdle: Bool
-    let stream: StreamID
     let journal: any StreamJournal
     let time: TimeSource
     /// How far finality moves before that is written down again. A number that is too low makes a reorganisation after a restart cost
@@ -53,7 +52,7 @@ struct SinkLoop: Sendable {
     private func keep(_ finality: inout Finality, step: UInt64) async throws {
         guard finality.told >= finality.kept + step else { return }
         finality.kept = finality.told
-        try await journal.setFinalized(finality.told, of: stream, sink: sink.name)
+        try await journal.setFinalized(finality.told, of: sink.id, sink: sink.name)
     }
 
     private func take(_ transit: Transit) async throws {

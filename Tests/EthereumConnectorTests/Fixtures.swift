@@ -4,6 +4,7 @@ import SluiceFormats
 import SluiceNet
 import SluiceSimulator
 import SluiceTelemetry
+import SluiceTestKit
 import Synchronization
 
 @testable import EthereumConnector
@@ -223,18 +224,4 @@ func oracle(
     let needs = registers.flatMap { name in EthereumRegisters.all.first { $0.name == name }?.needs ?? [] }
     let node = EthereumNode(network, http: try HTTPClient(), time: .live, random: SeededRandom(seed: 5), log: .disabled)
     return GethBlockOracle(node: node, needs: needs, recent: recent, observe: { events.note($0) })
-}
-
-@discardableResult
-func withSimulator<R>(_ options: SimulatorOptions, _ body: (Simulator, UInt16) async throws -> R) async throws -> R {
-    let simulator = try Simulator(options)
-    let port = try await simulator.start()
-    do {
-        let result = try await body(simulator, port)
-        await simulator.stop()
-        return result
-    } catch {
-        await simulator.stop()
-        throw error
-    }
 }

@@ -2,6 +2,7 @@ import SluiceChain
 import SluiceCore
 import SluiceNet
 import SluiceSimulator
+import SluiceTestKit
 import Testing
 
 @testable import EthereumConnector

@@ -1,5 +1,6 @@
 import Foundation
 import SluiceSimulator
+import SluiceTestKit
 import Testing
 
 @Suite struct FaultTests {

@@ -1,6 +1,7 @@
 import Foundation
 import SluiceCore
 import SluiceSimulator
+import SluiceTestKit
 import Testing
 
 @Suite struct RPCTests {

@@ -2,6 +2,7 @@ import Foundation
 import SluiceChain
 import SluiceCore
 import SluiceSimulator
+import SluiceTestKit
 import Testing
 
 @Suite struct ReplayTests {

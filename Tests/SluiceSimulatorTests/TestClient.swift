@@ -1,5 +1,6 @@
 import Foundation
 import SluiceSimulator
+import SluiceTestKit
 
 /// What came back over one connection.
 struct Reply {
@@ -88,21 +89,6 @@ final class TestClient: @unchecked Sendable {
         let text = String(decoding: data[..<head], as: UTF8.self)
         let status = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         return Reply(status: status, head: text, body: Data(data[head...]), isWhole: data.count - head == length)
-    }
-}
-
-/// Runs a simulator for the length of a test.
-@discardableResult
-func withSimulator<R>(_ options: SimulatorOptions, _ body: (Simulator, UInt16) async throws -> R) async throws -> R {
-    let simulator = try Simulator(options)
-    let port = try await simulator.start()
-    do {
-        let result = try await body(simulator, port)
-        await simulator.stop()
-        return result
-    } catch {
-        await simulator.stop()
-        throw error
     }
 }
 

@@ -28,16 +28,16 @@ struct Manifest: Sendable {
     /// As JSON. `schemas` are those of the stream.
     func json(_ schemas: [Schema]) -> String {
         let files = files.map {
-            "    {\"table\": \(Self.text($0.table)), \"path\": \(Self.text($0.path)), \"rows\": \($0.rows), \"bytes\": \($0.bytes)}"
+            "    {\"table\": \($0.table.jsonQuoted), \"path\": \($0.path.jsonQuoted), \"rows\": \($0.rows), \"bytes\": \($0.bytes)}"
         }
         let shapes = schemas.map { schema in
-            let columns = ScanColumn.parquet(schema).map { "{\"name\": \(Self.text($0.name)), \"type\": \(Self.text($0.sqlType))}" }
-            return "    \(Self.text(schema.name)): [\(columns.joined(separator: ", "))]"
+            let columns = ScanColumn.parquet(schema).map { "{\"name\": \($0.name.jsonQuoted), \"type\": \($0.sqlType.jsonQuoted)}" }
+            return "    \(schema.name.jsonQuoted): [\(columns.joined(separator: ", "))]"
         }
         return """
             {
               "version": 1,
-              "stream": \(Self.text(stream.pipeline)),
+              "stream": \(stream.pipeline.jsonQuoted),
               "chain_id": \(stream.chainID),
               "first_block": \(first),
               "last_block": \(last.number),
@@ -122,18 +122,5 @@ struct Manifest: Sendable {
         self.init(
             stream: StreamID(pipeline: pipeline, chainID: chain), first: first, last: Position(number: last, hash: hash), files: files,
             tables: tables.split(separator: "\n").map(String.init))
-    }
-
-    private static func text(_ value: String) -> String {
-        var out = "\""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case "\u{0}"..<"\u{20}": out += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }

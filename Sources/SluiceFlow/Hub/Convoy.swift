@@ -4,8 +4,8 @@ import Synchronization
 
 /// Branches that joined together: they read what they lack together, then become part of the live reading together.
 struct Convoy: Sendable {
-    private let members: [Branch]
-    private let surroundings: Hub.Surroundings
+    let members: [Branch]
+    let surroundings: Hub.Surroundings
     private let live: LiveReading
 
     /// Blocks that are not worth another round before the live reading is held.
@@ -38,11 +38,11 @@ struct Convoy: Sendable {
     }
 
     /// Fails a member with what `body` throws; the others go on.
-    private func each(_ branches: [Branch], _ body: @escaping @Sendable (Branch) async throws -> Void) async {
+    func each(_ branches: [Branch], _ body: @escaping @Sendable (Branch) async throws -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             for branch in branches {
                 group.addTask {
-                    do { try await body(branch) } catch { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                    do { try await body(branch) } catch { branch.end(failing: error) }
                 }
             }
         }
@@ -51,7 +51,7 @@ struct Convoy: Sendable {
     private func open() async {
         // One behind the other: several of them may open the same file.
         for branch in members where branch.isActive {
-            do { try await branch.open() } catch { branch.end(Task.isCancelled ? .left : .failed(error)) }
+            do { try await branch.open() } catch { branch.end(failing: error) }
         }
     }
 
@@ -86,7 +86,7 @@ struct Convoy: Sendable {
                     branch.end(.completed)
                 }
             }
-        } catch { for branch in bounded { branch.end(Task.isCancelled ? .left : .failed(error)) } }
+        } catch { for branch in bounded { branch.end(failing: error) } }
     }
 
     /// Reads what sinks lack of a range. When the chain changes below it meanwhile, they are settled, and it is read again.
@@ -116,38 +116,26 @@ struct Convoy: Sendable {
                 let head = try await oracle(following).head()
                 for branch in following { branch.progress.note(.head(head)) }
                 let wants = await wants(following)
-                let plan = CoveragePlan(wants.map(\.want), through: until.map { min($0, head.latest) } ?? head.latest)
+                let plan = CoveragePlan(wants.map(\.want), through: min(following.lastWanted ?? .max, head.latest))
                 guard Self.isFar(plan, of: wants.filter { $0.want.from != nil }.count) else { return }
                 for branch in following { branch.tell(.backfilling) }
                 try await fill(plan, wants: wants)
                 pause = .milliseconds(500)
             } catch {
-                guard LiveReading.passes(error), !Task.isCancelled else {
-                    for branch in following { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                guard Hub.passes(error), !Task.isCancelled else {
+                    for branch in following { branch.end(failing: error) }
                     return
                 }
-                await wait(pause, after: error)
+                await surroundings.wait(pause, after: error, of: active)
                 pause = min(pause * 2, .seconds(30))
             }
         }
-    }
-
-    private var until: UInt64? {
-        let untils = following.map(\.until)
-        return untils.contains(nil) ? nil : untils.compactMap { $0 }.max()
     }
 
     /// Whether more is missing than a few blocks at the end that all lack alike.
     private static func isFar(_ plan: CoveragePlan, of count: Int) -> Bool {
         guard let last = plan.phases.last else { return false }
         return plan.phases.count > 1 || last.sinks.count < count || last.range.count > near
-    }
-
-    private func wait(_ pause: Duration, after failure: any Error) async {
-        surroundings.log.error("the upstream fails; trying again", ["error": "\(failure)", "in": "\(pause)"])
-        for branch in active { branch.progress.update { $0.trouble = "\(failure)" } }
-        try? await surroundings.time.sleep(pause)
-        for branch in active { branch.progress.update { $0.trouble = nil } }
     }
 
     // MARK: - The head
@@ -169,11 +157,11 @@ struct Convoy: Sendable {
                 live.release()
             } catch {
                 live.release()
-                guard LiveReading.passes(error), !Task.isCancelled else {
-                    for branch in following { branch.end(Task.isCancelled ? .left : .failed(error)) }
+                guard Hub.passes(error), !Task.isCancelled else {
+                    for branch in following { branch.end(failing: error) }
                     return
                 }
-                await wait(pause, after: error)
+                await surroundings.wait(pause, after: error, of: active)
             }
             try? await surroundings.time.sleep(pause)
             pause = min(pause * 2, .seconds(5))
@@ -231,190 +219,6 @@ struct Convoy: Sendable {
         let start = active.compactMap(\.start).min()
         live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
         return edges
-    }
-
-    // MARK: - Reading
-
-    private struct SinkWant {
-        let branch: Branch
-        let sink: OpenedSink
-        let want: CoveragePlan.Want
-    }
-
-    private func wants(_ branches: [Branch]) async -> [SinkWant] {
-        let collected = Mutex<[(Int, [SinkWant])]>([])
-        let order = branches
-        await each(branches) { branch in
-            var held: [(OpenedSink, [Segment])] = []
-            for sink in branch.opened {
-                let segments = try await sink.stream.coverage()
-                if let last = segments.last { branch.progress.update { $0.durable[sink.name] = last.last } }
-                // What waits for finality was taken already and is not asked for again.
-                held.append((sink, segments + sink.held.withLock { $0.segments }))
-            }
-            // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends.
-            let from = branch.start ?? held.compactMap { $0.1.map(\.last.number).max() }.min().map { $0 + 1 }
-            let wants = held.map { SinkWant(branch: branch, sink: $0, want: CoveragePlan.Want(coverage: $1, from: from)) }
-            collected.withLock { $0.append((order.firstIndex { $0 === branch } ?? 0, wants)) }
-        }
-        return collected.withLock { $0.sorted { $0.0 < $1.0 }.flatMap(\.1) }
-    }
-
-    /// Undoes what the network has orphaned of the newest blocks of each sink. Throws what the upstream fails with: whoever is not settled
-    /// must not be read for.
-    private func settle(_ branches: [Branch]) async throws {
-        guard !branches.isEmpty else { return }
-        let oracle = oracle(branches)
-        struct Asked: Hashable {
-            let position: Position
-            let finalized: UInt64?
-        }
-        var known: [Asked: Position] = [:]
-        for branch in branches where branch.isActive {
-            do {
-                for sink in branch.opened {
-                    guard let segment = try await sink.segment() else { continue }
-                    let last = segment.last
-                    // Pipelines that stand at the same block ask once.
-                    let asked = Asked(
-                        position: last, finalized: try await surroundings.journal.finalized(of: sink.id, sink: sink.name))
-                    let settled: Position
-                    if let answer = known[asked] {
-                        settled = answer
-                    } else {
-                        settled = try await oracle.settle(last, finalized: asked.finalized)
-                        known[asked] = settled
-                    }
-                    // Whoever began behind that block loses all that it got, and no more.
-                    let target = settled.number < segment.first ? Position(number: segment.first &- 1, hash: settled.hash) : settled
-                    guard settled != last else { continue }
-                    surroundings.log.info(
-                        "undoing blocks that were orphaned meanwhile",
-                        ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
-                    _ = try await sink.rollback(to: target)
-                    try await surroundings.journal.forgetLetters(of: branch.stream, behind: target)
-                    for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
-                        try await surroundings.journal.replaceFindings(
-                            [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)
-                    }
-                    branch.progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
-                }
-            } catch {
-                // The upstream is asked again with the next round; a sink that fails, or a chain that is not the one it was, is not.
-                if LiveReading.passes(error), !Task.isCancelled { throw error }
-                branch.end(Task.isCancelled ? .left : .failed(error))
-            }
-        }
-    }
-
-    private func oracle(_ branches: [Branch]) -> any Oracle {
-        surroundings.makeOracle(surroundings.registry.needs(of: branches.map(\.definition))) { event in
-            for branch in branches where branch.isActive { branch.progress.note(event) }
-        }
-    }
-
-    /// Reads the phases of a plan. Returns early when nobody is left to read for.
-    private func fill(_ plan: CoveragePlan, wants: [SinkWant]) async throws {
-        var before: Position?
-        for step in plan.phases {
-            let sinks = step.sinks.map { wants[$0] }.filter(\.branch.isActive)
-            guard !sinks.isEmpty else { continue }
-            let ends = [before] + sinks.flatMap(\.want.coverage).map(\.last)
-            let befores = Set(ends.compactMap { $0 }.filter { $0.number + 1 == step.range.lowerBound })
-            guard befores.count <= 1 else { throw Self.onTwoBranches(befores) }
-            surroundings.log.debug(
-                "reading blocks that are missing",
-                [
-                    "from": "\(step.range.lowerBound)", "to": "\(step.range.upperBound)",
-                    "behind": "\(befores.first.map { "\($0.number)" } ?? "-")",
-                    "sinks": "\(sinks.map { "\($0.branch.name)/\($0.sink.name)" }.joined(separator: " "))",
-                ])
-            before = try await phase(step.range, after: befores.first, sinks: sinks)
-            try Task.checkCancellation()
-        }
-    }
-
-    private static func onTwoBranches(_ positions: Set<Position>) -> SluiceError {
-        let shown = positions.map(\.description).sorted().joined(separator: " and ")
-        return SluiceError(.onTwoBranches, .retry, "sinks stand at \(shown): the chain changed while they were looked at")
-    }
-
-    /// Reads one range into some sinks: what was read lands in all of them before it ends. A sink that fails ends its branch, and no
-    /// other.
-    private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
-        let signal = StopSignal()
-        let graph = ComponentGraph(
-            registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal
-        ) { change in
-            if case .empty = change { signal.raise() }
-        }
-        var branches: [(branch: Branch, edges: [GraphEdge])] = []
-        for want in sinks {
-            let segment = want.want.coverage.first { $0.last.number + 1 == range.lowerBound }
-            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, edge: edge(into: want.sink))
-            if let index = branches.firstIndex(where: { $0.branch === want.branch }) {
-                branches[index].edges.append(edge)
-            } else {
-                branches.append((want.branch, [edge]))
-            }
-        }
-        try await graph.add(branches)
-        for (branch, _) in branches where !branch.attach(to: graph) { graph.remove(branch) }
-        let oracle = oracle(branches.map(\.branch))
-        let travellers = branches
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            for (branch, edges) in travellers {
-                group.addTask {
-                    do { try await drain(branch, edges, graph: graph, flushesWhenIdle: false) } catch {
-                        graph.remove(branch, failing: error)
-                        branch.end(Task.isCancelled ? .left : .failed(error))
-                    }
-                }
-            }
-            defer {
-                surroundings.tally.add(graph.components)
-                for (branch, _) in travellers { _ = branch.attach(to: nil) }
-            }
-            do {
-                _ = try await signal.interrupting { try await oracle.backfill(range, after: position, into: graph) }
-            } catch is NobodyReads {} catch {
-                // What was read lands; the error is for whoever asked for the range.
-                graph.finish()
-                try await group.waitForAll()
-                throw error
-            }
-            graph.finish()
-            try await group.waitForAll()
-            return graph.position
-        }
-    }
-
-    private func edge(into sink: OpenedSink) -> Edge {
-        let log = surroundings.log
-        return Edge(capacity: surroundings.edgeCapacity, policy: sink.policy) { trouble in
-            log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
-        }
-    }
-
-    /// Takes what comes along the edges of a branch into its sinks until they end.
-    private func drain(_ branch: Branch, _ edges: [GraphEdge], graph: ComponentGraph, flushesWhenIdle: Bool) async throws {
-        let journal = surroundings.journal
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for edge in edges {
-                let loop = SinkLoop(
-                    sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
-                    stream: edge.sink.id, journal: journal, time: surroundings.time)
-                group.addTask {
-                    do { try await loop.run() } catch {
-                        // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
-                        graph.remove(branch, failing: error)
-                        for other in edges { other.edge.fail(error) }
-                        throw error
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
     }
 }
 

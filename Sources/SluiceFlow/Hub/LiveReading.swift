@@ -14,7 +14,7 @@ final class LiveReading: Sendable {
         var isOver = false
         var changed = StopSignal()
         var waiters: [CheckedContinuation<Void, Never>] = []
-        /// The first block when nothing says where to begin; nil: the head.
+        /// What the oracle that reads now was made to fetch.
         var fetched: Set<Need> = []
     }
 
@@ -102,30 +102,24 @@ final class LiveReading: Sendable {
                 pause = Self.leastPause
                 continue
             }
-            guard Self.passes(failure) else {
+            guard Hub.passes(failure) else {
                 for branch in graph.branches { graph.remove(branch, failing: failure) }
                 continue
             }
             if graph.position != before { pause = Self.leastPause }
-            await wait(pause, after: failure)
+            await surroundings.wait(pause, after: failure, of: graph.branches)
             pause = min(pause * 2, .seconds(30))
         }
     }
 
     private static let leastPause = Duration.milliseconds(500)
 
-    /// Whether an error is one that asking again may mend.
-    static func passes(_ error: any Error) -> Bool {
-        (error as? SluiceError).map { [.retry, .endpoint, .split].contains($0.class) } ?? false
-    }
-
     /// Reads until it is done, told to stop, or fails; returns the failure.
     private func read(_ needs: [Need], until signal: StopSignal) async -> (any Error)? {
         let graph = graph
         let oracle = surroundings.makeOracle(needs) { graph.note($0) }
         let branches = graph.branches
-        let untils = branches.map(\.until)
-        let until = untils.contains(nil) ? nil : untils.compactMap { $0 }.max()
+        let until = branches.lastWanted
         let start = branches.compactMap(\.start).min()
         do {
             _ = try await signal.interrupting {
@@ -142,13 +136,6 @@ final class LiveReading: Sendable {
             return state.waiters
         }
         for waiter in waiters { waiter.resume() }
-    }
-
-    private func wait(_ pause: Duration, after failure: any Error) async {
-        surroundings.log.error("the upstream fails; trying again", ["error": "\(failure)", "in": "\(pause)"])
-        for branch in graph.branches { branch.progress.update { $0.trouble = "\(failure)" } }
-        try? await surroundings.time.sleep(pause)
-        for branch in graph.branches { branch.progress.update { $0.trouble = nil } }
     }
 }
 

@@ -163,7 +163,7 @@ public actor EtlManager {
             made.append(try build(request))
         }
         for entry in made {
-            try await keepState(entry.request, of: entry.puuid)
+            try await keepState(entry.request)
             try await surroundings.shelf.save(record(entry))
         }
         for entry in made { entries[entry.puuid] = entry }
@@ -188,7 +188,7 @@ public actor EtlManager {
         try await surroundings.shelf.remove(puuid.fullText)
         try await surroundings.state?.delete(pipeline: entry.request.name)
         var joining: [(Hub, Branch)] = []
-        for follower in entry.followers { try await separate(follower, from: entry, into: &joining) }
+        for follower in entry.followers { try await separate(follower, into: &joining) }
         join(joining)
     }
 
@@ -221,7 +221,7 @@ public actor EtlManager {
         entries[new.puuid] = new
         guard wasWorking else { return new.puuid }
         do {
-            try await keepState(request, of: new.puuid)
+            try await keepState(request)
             try await perform(.start(hasHistory: request.start != nil), on: new.puuid)
             if let started = entries[new.puuid]?.branch { try await started.openedOrFailed() }
             return new.puuid
@@ -233,7 +233,7 @@ public actor EtlManager {
             again.lifecycle = PipelineLifecycle(type: .live)
             entries[puuid] = again
             try await surroundings.shelf.replace(old: new.puuid.fullText, with: record(again))
-            try await keepState(old.request, of: puuid)
+            try await keepState(old.request)
             try await perform(.start(hasHistory: old.request.start != nil), on: puuid)
             throw error
         }
@@ -285,13 +285,7 @@ public actor EtlManager {
                 entries[puuid]?.branch?.leave()
                 _ = await entries[puuid]?.branch?.ended()
             case .begin(_, from: .lastPosition) where before == .backfill: break  // The branch goes on by itself.
-            case .begin:
-                _ = await entries[puuid]?.branch?.ended()
-                // Meanwhile something else may have been asked for.
-                guard let now = entries[puuid], now.lifecycle.work != nil else { return }
-                let branch = try branch(of: now)
-                entries[puuid]?.branch = branch
-                joining.append((try network(now.request).hub, branch))
+            case .begin: guard try await begin(puuid, into: &joining) else { return }
             case .handOver(let other):
                 try await surroundings.state?.merge(pipeline: entry.request.name, into: try known(other).request.name)
             }
@@ -299,6 +293,16 @@ public actor EtlManager {
         // One that was merged comes back as what it was, to be merged again.
         if case .merged = command { return }
         if let now = entries[puuid], now.lifecycle.state != before { try await keepRecord(now) }
+    }
+
+    /// Lets a pipeline begin once what it did before has ended. Returns false when something else was asked for meanwhile.
+    private func begin(_ puuid: PUUID, into joining: inout [(Hub, Branch)]) async throws -> Bool {
+        _ = await entries[puuid]?.branch?.ended()
+        guard let now = entries[puuid], now.lifecycle.work != nil else { return false }
+        let branch = try branch(of: now)
+        entries[puuid]?.branch = branch
+        joining.append((try network(now.request).hub, branch))
+        return true
     }
 
     private func join(_ branches: [(hub: Hub, branch: Branch)]) {
@@ -339,20 +343,18 @@ public actor EtlManager {
     private func restart(_ puuid: PUUID) async throws {
         guard let entry = entries[puuid], entry.lifecycle.work != nil else { return }
         entry.branch?.leave()
-        _ = await entry.branch?.ended()
-        guard let now = entries[puuid], now.lifecycle.work != nil else { return }
-        let branch = try branch(of: now)
-        entries[puuid]?.branch = branch
-        join([(try network(now.request).hub, branch)])
+        var joining: [(Hub, Branch)] = []
+        _ = try await begin(puuid, into: &joining)
+        join(joining)
     }
 
     /// What was merged is a pipeline of its own again: the one that did its work is gone.
-    private func separate(_ puuid: PUUID, from leader: Entry, into joining: inout [(Hub, Branch)]) async throws {
+    private func separate(_ puuid: PUUID, into joining: inout [(Hub, Branch)]) async throws {
         guard var entry = entries[puuid] else { return }
         entry.leader = nil
         entry.lifecycle = PipelineLifecycle(type: .live)
         entries[puuid] = entry
-        try await keepState(entry.request, of: puuid)
+        try await keepState(entry.request)
         try await perform(.start(hasHistory: entry.request.start != nil), on: puuid, into: &joining)
     }
 
@@ -422,7 +424,7 @@ public actor EtlManager {
         }
     }
 
-    private func keepState(_ request: PipelineRequest, of puuid: PUUID) async throws {
+    private func keepState(_ request: PipelineRequest) async throws {
         guard let state = surroundings.state else { return }
         for (register, members) in request.state {
             guard let shape = try surroundings.registry.register(register).stateKey else { continue }

@@ -24,30 +24,15 @@ public struct PipelineRequest: Sendable, Hashable {
 
     /// As JSON, the same for equal requests.
     public var json: String {
-        func list(_ texts: [String]) -> String { "[" + texts.map(Self.quoted).joined(separator: ",") + "]" }
+        func list(_ texts: [String]) -> String { "[" + texts.map(\.jsonQuoted).joined(separator: ",") + "]" }
         let state = state.sorted { $0.key < $1.key }.map { register, members in
-            Self.quoted(register) + ":{"
-                + members.sorted { $0.key < $1.key }.map { Self.quoted($0.key) + ":" + list($0.value) }.joined(separator: ",") + "}"
+            register.jsonQuoted + ":{"
+                + members.sorted { $0.key < $1.key }.map { $0.key.jsonQuoted + ":" + list($0.value) }.joined(separator: ",") + "}"
         }
         return """
-            {"name":\(Self.quoted(name)),"network":\(Self.quoted(network)),"registers":\(list(registers)),\
+            {"name":\(name.jsonQuoted),"network":\(network.jsonQuoted),"registers":\(list(registers)),\
             "start":\(start.map { "\($0)" } ?? "null"),"sinks":\(list(sinks)),"state":{\(state.joined(separator: ","))}}
             """
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case _ where scalar.value < 32:
-                let hex = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }
 

@@ -30,7 +30,7 @@ struct BalanceFault: Sendable {
         BalanceFault(
             .malformed, row: "address \(member.prefix(100))",
             message: "reading the addresses: a member of the set is no address, which has 40 hex digits behind 0x",
-            payload: "{\"address\":\(quoted(member))}")
+            payload: "{\"address\":\(member.jsonQuoted)}")
     }
 
     static func refused(_ address: Address, _ message: String) -> BalanceFault {
@@ -45,20 +45,5 @@ struct BalanceFault: Sendable {
 
     static func orphaned(_ block: BlockRef) -> BalanceFault {
         BalanceFault(.orphaned, row: "block \(block.number)", message: "", payload: "{}")
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var out = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": out += "\\\""
-            case "\\": out += "\\\\"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                out += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out + "\""
     }
 }
