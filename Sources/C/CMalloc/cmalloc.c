@@ -13,6 +13,10 @@ void cmalloc_tune(void) {
     mallopt(M_TOP_PAD, 1 << 20);
     mallopt(M_ARENA_MAX, 1);
 #endif
+    // DuckDB's wheel brings an allocator of its own (jemalloc, whose symbols carry this prefix). As it comes, every thread that writes a
+    // column keeps freed blocks for itself; without that the whole path into Parquet takes a tenth less memory in the same time.
+    // Read when the library is loaded; whoever has set it keeps theirs.
+    setenv("DUCKDB_JE_MALLOC_CONF", "narenas:1,tcache:false,dirty_decay_ms:500,muzzy_decay_ms:0", 0);
 }
 
 #if defined(__GLIBC__)
