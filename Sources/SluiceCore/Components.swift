@@ -171,10 +171,16 @@ public protocol SinkStream: Sendable {
     func write(_ batch: Batch) async throws -> Position?
     /// Makes everything taken durable, as far as the store's unit allows, and returns the durable position.
     func flush() async throws -> Position?
+    /// Blocks up to a number will not be undone any more. Most stores have no use for it.
+    func finalized(_ number: UInt64) async throws
     /// Removes every row behind `position` in the segment that holds it, in one step with the segment itself.
     func rollback(to position: Position) async throws
     /// Ends the stream after the last batch of a bounded run: what is held is made durable, even in a smaller unit.
     func finish() async throws -> Position?
+}
+
+extension SinkStream {
+    public func finalized(_ number: UInt64) async throws {}
 }
 
 /// Where a sink without transactions keeps what it has made durable. Blocking; `save` returns when the segments will survive a

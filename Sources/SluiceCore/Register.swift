@@ -22,6 +22,8 @@ public struct Register: Sendable {
         case oracle(@Sendable () -> any Pipe)
         /// A pipe over what the dependencies make.
         case pipe(@Sendable (ComponentContext) throws -> any Pipe)
+        /// A component over several streams, each of which brings what the dependencies make, of a network of its own or of the same.
+        case aggregator(@Sendable ([AggregatedStream], SynchronizationPolicy) throws -> any Aggregator)
     }
 
     public let name: String
@@ -64,14 +66,47 @@ public struct Register: Sendable {
         switch maker {
         case .oracle: .oracle
         case .pipe: .pipe
+        case .aggregator: .aggregator
         }
     }
 
-    /// Makes the pipe that turns what was read into its tables. Throws what a pipe throws that does not find in `context` what it needs.
+    /// Makes the pipe that turns what was read into its tables. Throws what a pipe throws that does not find in `context` what it needs, and
+    /// for an aggregator, which is no pipe.
     public func makePipe(_ context: ComponentContext) throws -> any Pipe {
         switch maker {
-        case .oracle(let make): make()
-        case .pipe(let make): try make(context)
+        case .oracle(let make): return make()
+        case .pipe(let make): return try make(context)
+        case .aggregator:
+            throw SluiceError(
+                .wrongComponent, .config, "the register \(name) combines several streams, and cannot be asked of a network alone",
+                mend: "name its streams under `streams:`")
         }
     }
+
+    /// Makes the aggregator of some streams. Throws what the aggregator throws that cannot work with them, and for a register of another kind.
+    public func makeAggregator(_ streams: [AggregatedStream], _ policy: SynchronizationPolicy) throws -> any Aggregator {
+        guard case .aggregator(let make) = maker else {
+            throw SluiceError(
+                .wrongComponent, .config, "the register \(name) is made of one network, and combines nothing",
+                mend: "name the network under `network:` in the place of `streams:`")
+        }
+        return try make(streams, policy)
+    }
+}
+
+/// One of the streams that an aggregator combines.
+public struct AggregatedStream: Hashable, Sendable {
+    /// What the configuration calls its network.
+    public let network: String
+    public let chainID: UInt64
+
+    public init(network: String, chainID: UInt64) {
+        self.network = network
+        self.chainID = chainID
+    }
+}
+
+extension SluiceError.Code {
+    /// A register is asked for as what it is not.
+    public static let wrongComponent = Self("wrong_component")
 }

@@ -61,7 +61,7 @@ struct SinkLoop: Sendable {
             let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
             for batch in ready { note(try await sink.stream.write(batch)) }
         case .finalized(let number):
-            guard sink.holdsBack else { return }
+            guard sink.holdsBack else { return try await sink.stream.finalized(number) }
             for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.stream.write(batch)) }
         case .rollback(let position):
             guard try await sink.rollback(to: position) else { return }

@@ -1,6 +1,6 @@
 public import SluiceCore
 
-/// What an aggregator needs of one block to go on, or back, after a restart.
+/// What an aggregator needs of one bundle to go on, or back, after a restart.
 public struct StoredBundle: Sendable, Hashable {
     public let block: BlockRef
     /// In the aggregator's own form.

@@ -6,7 +6,7 @@ public struct RegisterType: NumberedName {
 
     public static let names = [
         "account_balance", "geth_block", "event_log", "blocks", "transactions", "logs", "erc20_transfers", "erc721_transfers",
-        "erc1155_transfers", "withdrawals",
+        "erc1155_transfers", "withdrawals", "block_bundles",
     ]
 
     public static let accountBalance = Self(rawValue: 1)
@@ -19,4 +19,5 @@ public struct RegisterType: NumberedName {
     public static let erc721Transfers = Self(rawValue: 8)
     public static let erc1155Transfers = Self(rawValue: 9)
     public static let withdrawals = Self(rawValue: 10)
+    public static let blockBundles = Self(rawValue: 11)
 }

@@ -120,9 +120,9 @@ struct RegistryCheck {
         case .oracle:
             guard let first = register.dependencies.first else { return }
             report(.oracleWithDependency, path + [first], "the oracle \(register.name) reads a network, not another register")
-        case .pipe:
+        case .pipe, .aggregator:
             guard register.dependencies.isEmpty else { return }
-            report(.pipeWithoutDependency, path, "the pipe \(register.name) depends on nothing, so that nothing flows into it")
+            report(.pipeWithoutDependency, path, "the \(register.kind) \(register.name) depends on nothing, so that nothing flows into it")
         }
     }
 

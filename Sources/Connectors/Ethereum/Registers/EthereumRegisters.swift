@@ -16,6 +16,7 @@ public enum EthereumRegisters {
         part(.withdrawals, EthereumTables.withdrawals),
         // What is wanted of it a pipeline says: see `EventLogOptions`.
         EventLogRegister.register([]),
+        BlockBundles.register,
     ]
 
     private static func part(_ number: RegisterType, _ schema: Schema) -> Register {
