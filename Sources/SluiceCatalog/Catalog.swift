@@ -29,6 +29,12 @@ public enum Catalog {
         pipeline.registers.compactMap { name in pipeline.configured.first { $0.register.name == name }?.register ?? register(name) }
     }
 
+    /// What a pipeline reads of each of its networks: for one that combines streams, what its aggregator is made of.
+    public static func read(by pipeline: PipelineSettings) -> [Register] {
+        let asked = registers(of: pipeline)
+        return pipeline.synchronization == nil ? asked : asked.flatMap(\.dependencies).compactMap(register)
+    }
+
     /// The register of a name; nil when there is none.
     public static func register(_ name: String) -> Register? { registers.first { $0.name == name } }
 
@@ -41,5 +47,6 @@ public enum Catalog {
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
         sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
-        options: options, tables: { name in register(name)?.schemas.map(\.name) ?? [] })
+        aggregators: registers.filter { $0.kind == .aggregator }.map(\.name), options: options,
+        tables: { name in register(name)?.schemas.map(\.name) ?? [] })
 }

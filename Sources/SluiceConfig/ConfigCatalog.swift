@@ -4,16 +4,19 @@ public struct ConfigCatalog: Sendable {
     public let sinkSpecs: [String: ObjectSpec]
     /// Names of the registers.
     public let registers: [String]
+    /// Those of them that combine streams.
+    public let aggregators: [String]
     /// The tables that a register writes.
     public let tables: @Sendable (_ register: String) -> [String]
     /// Those registers that must be told more than their name.
     public let options: [RegisterOptions]
 
     public init(
-        sinkSpecs: [String: ObjectSpec], registers: [String], options: [RegisterOptions] = [],
+        sinkSpecs: [String: ObjectSpec], registers: [String], aggregators: [String] = [], options: [RegisterOptions] = [],
         tables: @escaping @Sendable (_ register: String) -> [String]
     ) {
         self.options = options
+        self.aggregators = aggregators
         self.sinkSpecs = sinkSpecs
         self.registers = registers
         self.tables = tables

@@ -68,8 +68,16 @@ struct ReferenceCheck {
         guard let object = entry.value.object else { return }
         let path = "pipelines.\(entry.key)"
         let written = tree["pipelines"]?[entry.key]
-        let network = object.value("network")
-        if let network { refer(network, "\(path).network", "network", networks, &decoder) }
+        let combine = object.value("combine")?.object
+        let network = object.value("network") ?? combine?.list("streams").first?.object?.value("network")
+        if object.value("network") == nil, written?["network"] == nil, written?["combine"] == nil {
+            decoder.report(entry.value.mark, path, "missing \"network\"", "for example network: \(networks.first ?? "ethereum")")
+        }
+        if let network, combine == nil { refer(network, "\(path).network", "network", networks, &decoder) }
+        for (index, stream) in (combine?.list("streams") ?? []).enumerated() {
+            guard let name = stream.object?.value("network") else { continue }
+            refer(name, "\(path).combine.streams[\(index)].network", "network", networks, &decoder)
+        }
 
         let both = written?["register"] != nil && written?["registers"] != nil
         if both, let key = written?.entries?.first(where: { $0.key == "registers" }) {
@@ -97,6 +105,7 @@ struct ReferenceCheck {
         var seen: Set<String> = []
         var out: [ConfigValue] = []
         for (index, value) in (list?.list ?? []).enumerated() {
+            let value = value.object?.value(kind) ?? value
             guard let name = value.string else { continue }
             guard seen.insert(name).inserted else {
                 decoder.report(value.mark, "\(path)[\(index)]", "the \(kind) \"\(name)\" is there twice")

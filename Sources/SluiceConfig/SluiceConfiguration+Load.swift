@@ -19,23 +19,28 @@ extension SluiceConfiguration {
         text: String, file: String, catalog: ConfigCatalog, environment: ConfigEnvironment = .live
     ) throws(ConfigError) -> SluiceConfiguration {
         var configured: [String: [ConfiguredRegister]] = [:]
+        var combined: [String: CombineCheck.Combination] = [:]
         let document = try ConfigDocument.decode(text: text, file: file, spec: spec(catalog), environment: environment) {
             root, tree, decoder in
             ReferenceCheck.run(root, tree, catalog, &decoder)
+            combined = CombineCheck.run(root, tree, catalog, &decoder)
             configured = OptionsCheck.run(root, tree, catalog, environment, &decoder)
         }
-        return SluiceConfiguration(document, configured)
+        return SluiceConfiguration(document, configured, combined)
     }
 
     /// From an object without problems, and what its pipelines made of their registers.
-    private init(_ root: ConfigObject, _ configured: [String: [ConfiguredRegister]]) {
+    private init(
+        _ root: ConfigObject, _ configured: [String: [ConfiguredRegister]], _ combined: [String: CombineCheck.Combination]
+    ) {
+        maxPipelines = root.int("max_pipelines")
         state = root.string("state")
         networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
         sinks = root.map("sinks").compactMap { entry in
             entry.value.object.map { SinkSettings(name: entry.key, type: $0.tag ?? "", options: $0) }
         }
         pipelines = root.map("pipelines").compactMap { entry in
-            entry.value.object.map { PipelineSettings(entry.key, $0, configured[entry.key] ?? []) }
+            entry.value.object.map { PipelineSettings(entry.key, $0, configured[entry.key] ?? [], combined[entry.key]) }
         }
     }
 }
@@ -80,12 +85,32 @@ extension EndpointSettings {
 }
 
 extension PipelineSettings {
-    fileprivate init(_ name: String, _ object: ConfigObject, _ configured: [ConfiguredRegister]) {
+    fileprivate init(
+        _ name: String, _ object: ConfigObject, _ configured: [ConfiguredRegister], _ combined: CombineCheck.Combination?
+    ) {
         self.name = name
         self.configured = configured
-        network = object.string("network")
         registers = object.string(ifSet: "register").map { [$0] } ?? object.list("registers").compactMap(\.string)
-        start = object.int(ifSet: "start").map { .block(UInt64($0)) } ?? .latest
-        sinks = object.list("sinks").compactMap(\.string)
+        streams = combined?.streams ?? [Stream(network: object.string(ifSet: "network") ?? "", start: Start(object))]
+        synchronization = combined?.policy
+        uses = object.list("sinks").compactMap { value in
+            if let name = value.string { return SinkUse(sink: name, whenFull: .block) }
+            return value.object.map { SinkUse(sink: $0.string("sink"), whenFull: WhenFull($0)) }
+        }
+    }
+}
+
+extension PipelineSettings.Start {
+    /// The field `start` of a pipeline or a stream.
+    init(_ object: ConfigObject) { self = object.int(ifSet: "start").map { .block(UInt64($0)) } ?? .latest }
+}
+
+extension WhenFull {
+    fileprivate init(_ object: ConfigObject) {
+        switch object.string("when_full") {
+        case "spill": self = .spill(limit: object.bytes("spill_limit"))
+        case "drop_newest": self = .dropNewest
+        default: self = .block
+        }
     }
 }

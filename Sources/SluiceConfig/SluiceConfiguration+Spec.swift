@@ -20,6 +20,7 @@ extension SluiceConfiguration {
                 FieldSpec(
                     "pipelines", .map(.object(pipeline(catalog)), keys: .identifier), "What is asked for, by name.", example: "main",
                     required: true),
+                FieldSpec("max_pipelines", .int(1...10_000), "How many pipelines there may be at a time.", default: "100"),
             ])
     }
 
@@ -83,7 +84,7 @@ extension SluiceConfiguration {
         ObjectSpec(
             "What is asked for, of which network, into which sinks.",
             [
-                FieldSpec("network", .string, "Name of the network.", example: "ethereum", required: true),
+                FieldSpec("network", .string, "Name of the network. Instead of `combine`.", example: "ethereum", sampled: true),
                 FieldSpec("register", .string, "The register asked for. Instead of `registers`.", example: "blocks", sampled: true),
                 FieldSpec(
                     "registers", .list(.string, count: 1...64), "Several registers; one reading of the chain serves all.",
@@ -92,7 +93,62 @@ extension SluiceConfiguration {
                 FieldSpec(
                     "start", .oneOf([.anyInt, .choice(["latest"])]), "The first block, or `latest` for the head at the first run.",
                     default: "latest"),
-                FieldSpec("sinks", .list(.string, count: 1...16), "Names of the sinks.", example: "[warehouse]", required: true),
+                FieldSpec(
+                    "combine", .object(combine),
+                    "The streams that a register which is an aggregator combines, and when. Instead of `network` and `start`."),
+                FieldSpec(
+                    "sinks", .list(.oneOf([.string, .object(sinkUse)]), count: 1...16),
+                    "The sinks: names, or objects with `sink` and what happens when it is slower than what comes.", example: "[warehouse]",
+                    required: true),
             ])
     }
+
+    private static let combine = ObjectSpec(
+        "Streams of several networks, and when their blocks go together.",
+        [
+            FieldSpec(
+                "streams", .list(.object(stream), count: 1...16), "What is combined, in order.",
+                example: "[{ network: ethereum }, { network: base }]", required: true),
+            FieldSpec(
+                "policy", .choice(["on_update", "latest_of_each", "aligned_by_height", "aligned_by_time", "window"]),
+                "`on_update`: a bundle at each block of the trigger, with what came from the others since; `latest_of_each`: one at every block, with the newest of all; `aligned_by_height`: one a height; `aligned_by_time`: one block of each whose times are near; `window`: all blocks of a span of time.",
+                example: "aligned_by_time", required: true),
+            FieldSpec("trigger", .string, "For `on_update`: the network whose blocks make bundles."),
+            FieldSpec(
+                "others", .choice([Cardinality.any, .atLeastOne, .atMostOne].map(\.rawValue)),
+                "For `on_update`: how many blocks of each other stream go into a bundle: whatever came, one at least (the trigger waits for it), or one at most (the rest waits). Default: any."
+            ),
+            FieldSpec(
+                "tolerance", .duration(.zero...(.seconds(86_400))),
+                "For `aligned_by_time`: how far the times may lie apart, in whole seconds.",
+                example: "12s"),
+            FieldSpec(
+                "every", .duration(.seconds(1)...(.seconds(86_400 * 31))), "For `window`: its length, in whole seconds.", example: "1m"),
+            FieldSpec(
+                "timeout", .duration(.milliseconds(1)...(.seconds(86_400 * 31))),
+                "How long a stream may keep the others waiting. When left out they wait for as long as it takes.", example: "30s"),
+            FieldSpec(
+                "on_timeout", .choice(["emit_partial", "skip", "fail"]),
+                "What happens then: a bundle of what is there, none, or the pipeline fails. Default: emit_partial."),
+        ])
+
+    private static let stream = ObjectSpec(
+        "One of the streams.",
+        [
+            FieldSpec("network", .string, "Name of the network.", example: "ethereum", required: true),
+            FieldSpec(
+                "start", .oneOf([.anyInt, .choice(["latest"])]), "The first block, or `latest` for the head at the first run.",
+                default: "latest"),
+        ])
+
+    private static let sinkUse = ObjectSpec(
+        "A sink as a pipeline uses it.",
+        [
+            FieldSpec("sink", .string, "Name of the sink.", example: "warehouse", required: true),
+            FieldSpec(
+                "when_full", .choice(["block", "spill", "drop_newest"]),
+                "What happens to rows when it is slower than what comes. `block`: it sets the pace of all; `spill`: they wait on disk, beside the state file; `drop_newest`: they are left out, counted, and read again as a gap at the next start.",
+                default: "block"),
+            FieldSpec("spill_limit", .bytes((1 << 20)...(1 << 50)), "Disk that `spill` may use.", default: "1GiB"),
+        ])
 }

@@ -7,6 +7,8 @@ public struct SluiceConfiguration: Sendable {
     public let networks: [NetworkSettings]
     public let sinks: [SinkSettings]
     public let pipelines: [PipelineSettings]
+    /// How many pipelines there may be at a time.
+    public let maxPipelines: Int
 
     /// The network of a name; nil when there is none.
     public func network(_ name: String) -> NetworkSettings? { networks.first { $0.name == name } }
@@ -81,15 +83,41 @@ public struct PipelineSettings: Sendable {
         case block(UInt64)
         /// The head when the pipeline runs for the first time.
         case latest
+
+        /// The number of the block; nil for the head.
+        public var block: UInt64? { if case .block(let number) = self { number } else { nil } }
+    }
+
+    /// A network that it reads.
+    public struct Stream: Sendable, Hashable {
+        public let network: String
+        public let start: Start
+    }
+
+    /// A sink that it loads.
+    public struct SinkUse: Sendable, Hashable {
+        public let sink: String
+        public let whenFull: WhenFull
     }
 
     public let name: String
-    public let network: String
+    /// One; those that it combines when there is a synchronization.
+    public let streams: [Stream]
+    /// How streams are combined; nil for a pipeline of one network.
+    public let synchronization: SynchronizationPolicy?
     /// At least one.
     public let registers: [String]
     /// Those of them that were told more than their name.
     public let configured: [ConfiguredRegister]
-    public let start: Start
     /// At least one.
-    public let sinks: [String]
+    public let uses: [SinkUse]
+
+    /// The names of its sinks.
+    public var sinks: [String] { uses.map(\.sink) }
+    /// The names of the networks that it reads.
+    public var networks: [String] { streams.map(\.network) }
+    /// The network that it reads, or the first of those that it combines.
+    public var network: String { streams[0].network }
+    /// Where it begins there.
+    public var start: Start { streams[0].start }
 }

@@ -57,3 +57,73 @@ public enum Timeout: Hashable, Sendable {
         }
     }
 }
+
+extension SynchronizationPolicy: CustomStringConvertible {
+    /// In words that can be read back: `on_update 1 any,at_most_one`, `latest_of_each`, `aligned_by_height`, `aligned_by_time 12`,
+    /// `window 60`, each with ` emit_partial 30000` or the like behind it when the wait is not for ever, in milliseconds.
+    public var description: String {
+        let words =
+            switch self {
+            case .onUpdate(let trigger, let others, _):
+                "on_update \(trigger)" + (others.isEmpty ? "" : " " + others.map(\.rawValue).joined(separator: ","))
+            case .latestOfEach: "latest_of_each"
+            case .alignedByHeight: "aligned_by_height"
+            case .alignedByTime(let tolerance, _): "aligned_by_time \(tolerance)"
+            case .window(let seconds, _): "window \(seconds)"
+            }
+        return words + timeout.suffix
+    }
+
+    /// Reads what `description` made; nil for anything else.
+    public init?(_ text: String) {
+        var words = text.split(separator: " ").map(String.init)
+        var timeout = Timeout.wait
+        if words.count > 2, let read = Timeout(words[words.count - 2], words[words.count - 1]) {
+            timeout = read
+            words.removeLast(2)
+        }
+        switch (words.first, words.count) {
+        case ("on_update", 2), ("on_update", 3):
+            let others = (words.count > 2 ? words[2] : "").split(separator: ",").map { Cardinality(rawValue: String($0)) }
+            guard let trigger = Int(words[1]), !others.contains(nil) else { return nil }
+            self = .onUpdate(of: trigger, others: others.compactMap { $0 }, timeout: timeout)
+        case ("latest_of_each", 1): self = .latestOfEach(timeout: timeout)
+        case ("aligned_by_height", 1): self = .alignedByHeight(timeout: timeout)
+        case ("aligned_by_time", 2):
+            guard let tolerance = UInt64(words[1]) else { return nil }
+            self = .alignedByTime(tolerance: tolerance, timeout: timeout)
+        case ("window", 2):
+            guard let seconds = UInt64(words[1]) else { return nil }
+            self = .window(seconds: seconds, timeout: timeout)
+        default: return nil
+        }
+    }
+}
+
+extension Timeout {
+    fileprivate var suffix: String {
+        switch self {
+        case .wait: ""
+        case .emitPartial(let after): " emit_partial \(after.milliseconds)"
+        case .skip(let after): " skip \(after.milliseconds)"
+        case .fail(let after): " fail \(after.milliseconds)"
+        }
+    }
+
+    fileprivate init?(_ name: String, _ milliseconds: String) {
+        guard let after = Int64(milliseconds).map({ Duration.milliseconds($0) }) else { return nil }
+        switch name {
+        case "emit_partial": self = .emitPartial(after: after)
+        case "skip": self = .skip(after: after)
+        case "fail": self = .fail(after: after)
+        default: return nil
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var milliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000 + attoseconds / 1_000_000_000_000_000
+    }
+}

@@ -12,8 +12,14 @@ import Testing
             #expect(register.number.name == register.name)
             let path = try registry.path(of: register.name)
             #expect(path.last?.kind == .oracle)
-            let pipe = try register.makePipe(ComponentContext(pipeline: "test"))
-            #expect(pipe.schemas == register.schemas)
+            if register.kind == .aggregator {
+                let streams = [AggregatedStream(network: "a", chainID: 1), AggregatedStream(network: "b", chainID: 10)]
+                #expect(try register.makeAggregator(streams, .alignedByHeight()).schemas == register.schemas)
+                #expect(throws: SluiceError.self) { try register.makePipe(ComponentContext(pipeline: "test")) }
+            } else {
+                #expect(try register.makePipe(ComponentContext(pipeline: "test")).schemas == register.schemas)
+                #expect(throws: SluiceError.self) { try register.makeAggregator([], .alignedByHeight()) }
+            }
             let pid = try registry.pipelinePID(of: register.name, network: .layer1, type: .live)
             #expect(PipelinePID("\(pid)") == pid)
         }

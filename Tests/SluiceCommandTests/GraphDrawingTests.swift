@@ -37,10 +37,10 @@ import Testing
                 .init(name: "base", chainID: 8453, kind: .layer2, endpoints: ["https://two.example"]),
             ],
             pipelines: [
-                .init(name: "transfers", network: "ethereum", registers: ["erc20_transfers"], sinks: [sink]),
-                .init(name: "both", network: "ethereum", registers: ["erc20_transfers", "withdrawals"], sinks: [sink, "lake"]),
-                .init(name: "whole", network: "ethereum", registers: ["geth_block"], sinks: ["lake"]),
-                .init(name: "rollup", network: "base", registers: ["withdrawals"], sinks: [sink]),
+                .init(name: "transfers", networks: ["ethereum"], registers: ["erc20_transfers"], sinks: [sink]),
+                .init(name: "both", networks: ["ethereum"], registers: ["erc20_transfers", "withdrawals"], sinks: [sink, "lake"]),
+                .init(name: "whole", networks: ["ethereum"], registers: ["geth_block"], sinks: ["lake"]),
+                .init(name: "rollup", networks: ["base"], registers: ["withdrawals"], sinks: [sink]),
             ],
             sinks: [
                 .init(name: sink, type: "duckdb", delivery: .exactlyOnce, holdsBack: false),
@@ -73,7 +73,7 @@ import Testing
         ])
         let plan = try GraphPlan(
             registry: registry, networks: [.init(name: "ethereum", chainID: 1, kind: .layer1, endpoints: [])],
-            pipelines: ["a", "b"].map { .init(name: $0, network: "ethereum", registers: ["event_log"], sinks: []) }, sinks: [])
+            pipelines: ["a", "b"].map { .init(name: $0, networks: ["ethereum"], registers: ["event_log"], sinks: []) }, sinks: [])
         #expect(plan.nodes.filter { $0.kind == .pipe }.map(\.users) == [1, 1])
         #expect(plan.nodes.filter { $0.kind == .oracle }.map(\.users) == [2])
     }

@@ -258,11 +258,11 @@ private struct ClosedSink: Sink {
         grow(10)
         let manager = try manager()
         try await self.working(manager) {
-            try await manager.restore { record in
-                #expect(record.definition.contains("\"name\":\"\(record.name)\""))
-                return record.name == "works"
-                    ? request("works") : request("waits", start: 5, sinks: ["b"], registers: ["blocks"])
+            for record in shelf.records.withLock({ $0.values }) {
+                let request = try PipelineRequest(json: record.definition)
+                #expect(request.name == record.name && request.json == record.definition)
             }
+            try await manager.restore()
             try await eventually("it goes on") { sinks["a"]?.rows.count == 111 }
             #expect(await state(manager, paused) == .paused && sinks["b"]?.rows.count == 96)
             #expect(await manager.pipeline(working)?.request.name == "works")

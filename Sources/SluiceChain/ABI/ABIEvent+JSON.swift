@@ -5,7 +5,8 @@ extension ABIEvent {
     /// around it). Functions, errors and constructors are left out.
     /// - Throws: `abi_signature` (class `config`) with line and column, and what to do about it.
     public static func events(json text: String) throws(SluiceError) -> [ABIEvent] {
-        var reader = ABIJSONReader(text)
+        var reader = JSONTreeReader(
+            text, reading: "a JSON ABI", code: .abiSignature, remedy: "give the JSON that the compiler wrote, as it is")
         let document = try reader.document()
         return try ABIJSONEvents(reader: reader).events(document)
     }
@@ -14,9 +15,9 @@ extension ABIEvent {
 /// Takes the events out of an ABI that was read.
 private struct ABIJSONEvents {
     /// Knows the text, for messages.
-    let reader: ABIJSONReader
+    let reader: JSONTreeReader
 
-    func events(_ document: ABIJSONNode) throws(SluiceError) -> [ABIEvent] {
+    func events(_ document: JSONNode) throws(SluiceError) -> [ABIEvent] {
         guard let entries = (document["abi"] ?? document).items else {
             throw reader.fault(
                 at: document.offset, "this is neither an array nor an object with one as its 'abi'", "give the contract's ABI")
@@ -26,7 +27,7 @@ private struct ABIJSONEvents {
         return events
     }
 
-    private func event(_ entry: ABIJSONNode) throws(SluiceError) -> ABIEvent {
+    private func event(_ entry: JSONNode) throws(SluiceError) -> ABIEvent {
         guard let name = entry["name"]?.text, !name.isEmpty else {
             throw reader.fault(at: entry.offset, "an event has no 'name'", "give the JSON that the compiler wrote, as it is")
         }
@@ -40,7 +41,7 @@ private struct ABIJSONEvents {
         } catch { throw reader.fault(at: entry.offset, error.message, error.mend ?? "check it against the contract") }
     }
 
-    private func component(_ node: ABIJSONNode, depth: Int) throws(SluiceError) -> ABIComponent {
+    private func component(_ node: JSONNode, depth: Int) throws(SluiceError) -> ABIComponent {
         guard let type = node["type"], let text = type.text else {
             throw reader.fault(at: node.offset, "an argument has no 'type'", "give the JSON that the compiler wrote, as it is")
         }
@@ -56,7 +57,7 @@ private struct ABIJSONEvents {
         } catch { throw reader.fault(at: type.offset, error.message, error.mend ?? "check it against the contract") }
     }
 
-    private func items(_ node: ABIJSONNode, _ name: String) throws(SluiceError) -> [ABIJSONNode] {
+    private func items(_ node: JSONNode, _ name: String) throws(SluiceError) -> [JSONNode] {
         guard let items = node[name]?.items else {
             throw reader.fault(at: node.offset, "'\(name)' is missing or no array", "give the JSON that the compiler wrote, as it is")
         }

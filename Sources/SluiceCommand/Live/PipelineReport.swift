@@ -5,7 +5,7 @@ public import SluiceFlow
 public struct PipelineReport: Sendable {
     /// What the pipeline is doing; the raw values are those of `RunStatus.state`.
     public enum State: String, Sendable {
-        case starting, backfill, live, waiting, stopped, done, error
+        case starting, backfill, live, waiting, paused, stopped, done, error
     }
 
     /// A sink of the pipeline.

@@ -75,6 +75,7 @@ public struct RunView: Sendable {
         case .live, .done: style.green("● \(state.rawValue)")
         case .starting, .backfill: style.blue("● \(state.rawValue)")
         case .waiting: style.yellow("● waiting for the upstream")
+        case .paused: style.yellow("○ paused")
         case .stopped: style.dim("○ stopped")
         case .error: style.red("✗ error")
         }

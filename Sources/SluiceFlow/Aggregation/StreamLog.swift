@@ -99,6 +99,12 @@ struct StreamLog: Sendable {
         if !expected.isEmpty { expected = expected.filter { $0.key <= position.number } }
     }
 
+    /// Forgets where it began: none of its blocks stands, and the next one may be any.
+    mutating func restart() {
+        (next, lastHash, base, began) = (nil, nil, nil, nil)
+        visible = 0
+    }
+
     /// Forgets the blocks below a number.
     mutating func prune(below number: UInt64) {
         while !entries.isEmpty, first < number {

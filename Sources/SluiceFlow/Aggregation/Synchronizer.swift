@@ -161,6 +161,11 @@ public struct Synchronizer: Sendable {
     private mutating func rollback(
         _ stream: Int, to position: Position, _ now: MonotonicTime, _ actions: inout [Action]
     ) throws(SluiceError) {
+        if let began = streams[stream].began, position.number <= began.number {
+            // Nothing of it stands: what comes next may begin elsewhere.
+            try orphan(stream, behind: began, now, &actions)
+            return streams[stream].restart()
+        }
         let (next, known) = (streams[stream].next, streams[stream].ref(position.number))
         guard position.number < next ?? .max, known == nil || known == position else {
             throw .streamBroken(stream, at: position.number, expected: next)

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A branch hangs from a graph that reads its network; several branches share one. It belongs to one run: a pipeline that is
 /// resumed is a new branch over the same sinks.
-public final class Branch: Sendable {
+public final class Branch: PipelineRun {
     /// How far it reads.
     public enum Goal: Sendable, Hashable {
         /// Everything from the pipeline's start on, then whatever comes; up to a last block when there is one.
@@ -37,10 +37,6 @@ public final class Branch: Sendable {
     private struct State {
         var opened: [OpenedSink] = []
         var graph: ComponentGraph?
-        var isOpen = false
-        var isLeaving = false
-        var end: End?
-        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     public let definition: PipelineDefinition
@@ -49,6 +45,7 @@ public final class Branch: Sendable {
     let sinks: [SinkAttachment]
     private let notify: @Sendable (Event) -> Void
     private let state = Mutex(State())
+    private let watch = RunWatch()
 
     /// - Parameter notify: told what happens, in order; it must not block.
     public init(
@@ -63,51 +60,24 @@ public final class Branch: Sendable {
     }
 
     /// Returns when it has ended.
-    public func ended() async -> End {
-        while true {
-            if let end = state.withLock({ $0.end }) { return end }
-            // Who waits is woken when it opens, too.
-            await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-                let isOver = state.withLock { state in
-                    if state.end != nil { return true }
-                    state.waiters.append(continuation)
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        }
-    }
+    public func ended() async -> End { await watch.ended() }
 
     /// Returns when its sinks are open. Throws what it failed with before that.
-    public func openedOrFailed() async throws {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            let isKnown = state.withLock { state in
-                if state.isOpen || state.end != nil { return true }
-                state.waiters.append(continuation)
-                return false
-            }
-            if isKnown { continuation.resume() }
-        }
-        let (isOpen, end) = state.withLock { ($0.isOpen, $0.end) }
-        if !isOpen, case .failed(let error) = end { throw error }
-    }
+    public func openedOrFailed() async throws { try await watch.openedOrFailed() }
 
     /// Asks it to end in good order: what was read still lands. Returns at once; see `ended`.
     public func leave() {
-        let graph = state.withLock { state in
-            state.isLeaving = true
-            return state.graph
-        }
-        graph?.remove(self)
+        watch.leave()
+        state.withLock { $0.graph }?.remove(self)
     }
 
     // MARK: - For the runtime
 
     var name: String { definition.name }
     var stream: StreamID { StreamID(pipeline: definition.name, chainID: definition.chainID) }
-    var isLeaving: Bool { state.withLock { $0.isLeaving } }
+    var isLeaving: Bool { watch.isLeaving }
     /// Whether it still wants to be read for.
-    var isActive: Bool { state.withLock { !$0.isLeaving && $0.end == nil } }
+    var isActive: Bool { watch.isActive }
     var opened: [OpenedSink] { state.withLock { $0.opened } }
     var until: UInt64? { if case .follow(let until) = goal { until } else { nil } }
     /// The first block that it wants whatever its sinks hold; nil: from wherever they end.
@@ -122,45 +92,24 @@ public final class Branch: Sendable {
 
     /// Opens its sinks.
     func open() async throws {
-        var opened: [OpenedSink] = []
-        for attachment in sinks {
-            let id = attachment.stream ?? stream
-            let stream = try await attachment.sink.open(id, tables: definition.schemas)
-            opened.append(
-                OpenedSink(
-                    name: attachment.name, id: id, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy
-                ))
-        }
-        let waiters = state.withLock { state in
-            state.opened = opened
-            state.isOpen = true
-            defer { if state.end == nil { state.waiters = [] } }
-            return state.waiters
-        }
+        let opened = try await sinks.opened(for: stream, tables: definition.schemas)
+        state.withLock { $0.opened = opened }
         notify(.opened)
-        for waiter in waiters { waiter.resume() }
+        watch.open()
     }
 
     /// Notes the graph that feeds it now. Returns false when it was asked to leave meanwhile.
     func attach(to graph: ComponentGraph?) -> Bool {
-        state.withLock { state in
-            state.graph = graph
-            return !state.isLeaving && state.end == nil
-        }
+        state.withLock { $0.graph = graph }
+        return watch.isActive
     }
 
     /// Notes its end; the first one counts.
     func end(_ end: End) {
-        let waiters: [CheckedContinuation<Void, Never>]? = state.withLock { state in
-            guard state.end == nil else { return nil }
-            state.end = end
-            state.graph = nil
-            defer { state.waiters = [] }
-            return state.waiters
+        watch.end(end) {
+            state.withLock { $0.graph = nil }
+            notify(.ended(end))
         }
-        guard let waiters else { return }
-        notify(.ended(end))
-        for waiter in waiters { waiter.resume() }
     }
 }
 
@@ -178,5 +127,21 @@ public struct SinkAttachment: Sendable {
         self.name = name
         self.sink = sink
         self.policy = policy
+    }
+}
+
+extension [SinkAttachment] {
+    /// Opens them one behind the other: several may lead to the same file.
+    func opened(for stream: StreamID, tables: [Schema]) async throws -> [OpenedSink] {
+        var opened: [OpenedSink] = []
+        for attachment in self {
+            let id = attachment.stream ?? stream
+            let stream = try await attachment.sink.open(id, tables: tables)
+            opened.append(
+                OpenedSink(
+                    name: attachment.name, id: id, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy
+                ))
+        }
+        return opened
     }
 }

@@ -120,7 +120,7 @@ extension Convoy {
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
         for want in sinks {
             let segment = want.want.coverage.first { $0.last.number + 1 == range.lowerBound }
-            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, edge: edge(into: want.sink))
+            let edge = GraphEdge(sink: want.sink, start: nil, segment: segment, edge: surroundings.edge(into: want.sink))
             if let index = branches.firstIndex(where: { $0.branch === want.branch }) {
                 branches[index].edges.append(edge)
             } else {
@@ -155,13 +155,6 @@ extension Convoy {
             graph.finish()
             try await group.waitForAll()
             return graph.position
-        }
-    }
-
-    func edge(into sink: OpenedSink) -> Edge {
-        let log = surroundings.log
-        return Edge(capacity: surroundings.edgeCapacity, policy: sink.policy) { trouble in
-            log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
         }
     }
 

@@ -207,7 +207,7 @@ struct Convoy: Sendable {
             for sink in branch.opened {
                 let segment = try await sink.segment()
                 if let segment { positions.insert(segment.last) }
-                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: edge(into: sink)))
+                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
             }
             edges.append((branch, own))
         }
@@ -228,9 +228,13 @@ extension Branch.Goal {
 }
 
 extension Branch {
+    func finish(log: Log) async throws { try await opened.finish(progress: progress, log: log) }
+}
+
+extension [OpenedSink] {
     /// Makes durable what is held, in a smaller unit if need be, and says what is not final.
-    func finish(log: Log) async throws {
-        for sink in opened {
+    func finish(progress: PipelineProgress, log: Log) async throws {
+        for sink in self {
             if let position = try await sink.stream.finish() { progress.update { $0.durable[sink.name] = position } }
             for segment in sink.held.withLock({ $0.segments }) {
                 log.warning(

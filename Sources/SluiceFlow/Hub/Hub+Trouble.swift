@@ -11,6 +11,12 @@ extension Hub {
 }
 
 extension Hub.Surroundings {
+    func edge(into sink: OpenedSink) -> Edge {
+        Edge(capacity: edgeCapacity, policy: sink.policy) { [log] trouble in
+            log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
+        }
+    }
+
     /// Waits until the upstream is asked again, and lets everybody who waits for it know why.
     func wait(_ pause: Duration, after failure: any Error, of branches: [Branch]) async {
         log.error("the upstream fails; trying again", ["error": "\(failure)", "in": "\(pause)"])

@@ -42,7 +42,7 @@ public final class Hub: Sendable {
         case end
     }
 
-    private let surroundings: Surroundings
+    let surroundings: Surroundings
     private let live: LiveReading
     private let commands: (stream: AsyncStream<Command>, continuation: AsyncStream<Command>.Continuation)
 

@@ -35,49 +35,52 @@ public actor EtlManager {
         let networks: [String: Network]
         let sinks: [String: any Sink]
         let shelf: any PipelineShelf
+        let store: StateStore?
         let state: (any SharedState)?
+        let registers: (@Sendable (PipelineRequest) -> [Register])?
+        let spillFolder: String
+        let until: UInt64?
         let limit: Int
         let log: Log
 
-        /// - Parameter limit: how many pipelines there may be.
+        /// - Parameters:
+        ///   - store: keeps the records of what aggregators make; without one no pipeline can have an aggregator.
+        ///   - registers: what a pipeline asks for, as it wants them; nil: as they are in the registry.
+        ///   - spillFolder: under which edges that spill have folders of their own.
+        ///   - until: the last block of every pipeline; nil: they follow the head.
+        ///   - limit: how many pipelines there may be.
         public init(
-            registry: Registry, networks: [String: Network], sinks: [String: any Sink], shelf: any PipelineShelf,
-            state: (any SharedState)? = nil, limit: Int = 100, log: Log
+            registry: Registry, networks: [String: Network], sinks: [String: any Sink], shelf: any PipelineShelf, store: StateStore? = nil,
+            state: (any SharedState)? = nil, registers: (@Sendable (PipelineRequest) -> [Register])? = nil,
+            spillFolder: String = "sluice.spill", until: UInt64? = nil, limit: Int = 100, log: Log
         ) {
             self.registry = registry
             self.networks = networks
             self.sinks = sinks
             self.shelf = shelf
+            self.store = store
             self.state = state
+            self.registers = registers
+            self.spillFolder = spillFolder
+            self.until = until
             self.limit = limit
             self.log = log
         }
     }
 
-    private struct Entry {
-        var request: PipelineRequest
-        let puuid: PUUID
-        let fingerprint: Fingerprint
-        var lifecycle: PipelineLifecycle
-        var branch: Branch?
-        /// Counts its branches: what an earlier one still has to say is of the past.
-        var run = 0
-        var progress = PipelineProgress()
-        /// Pipelines whose work this one does as well.
-        var followers: [PUUID] = []
-        var leader: PUUID?
-    }
+    let surroundings: Surroundings
+    var random: any RandomNumberGenerator & Sendable
+    var entries: [PUUID: ManagedPipeline] = [:]
+    private(set) var isShuttingDown = false
+    let events: (stream: AsyncStream<Event>, continuation: AsyncStream<Event>.Continuation)
+    /// Who waits for all pipelines to have come to rest.
+    private var resting: [CheckedContinuation<Void, Never>] = []
 
-    private let surroundings: Surroundings
-    private var random: any RandomNumberGenerator & Sendable
-    private var entries: [PUUID: Entry] = [:]
-    private var isShuttingDown = false
-    private let events: (stream: AsyncStream<Event>, continuation: AsyncStream<Event>.Continuation)
-
-    private struct Event: Sendable {
-        let puuid: PUUID
-        let run: Int
-        let what: Branch.Event?
+    enum Event: Sendable {
+        case of(PUUID, run: Int, Branch.Event)
+        /// A run that has no hub to carry it.
+        case carry(AggregateRun)
+        case end
     }
 
     public init(_ surroundings: Surroundings, random: any RandomNumberGenerator & Sendable) {
@@ -94,9 +97,12 @@ public actor EtlManager {
         let stream = events.stream
         await withTaskGroup(of: Void.self) { group in
             for hub in hubs { group.addTask { await hub.run() } }
-            for await event in stream {
-                guard let what = event.what else { break }
-                await take(what, of: event.puuid, run: event.run)
+            events: for await event in stream {
+                switch event {
+                case .of(let puuid, let run, let what): await take(what, of: puuid, run: run)
+                case .carry(let run): group.addTask { await run.work() }
+                case .end: break events
+                }
             }
             if Task.isCancelled { group.cancelAll() }
         }
@@ -106,14 +112,27 @@ public actor EtlManager {
     public func shutDown() async {
         // What is under way between two steps finds out that nothing may begin any more.
         isShuttingDown = true
-        for entry in entries.values { entry.branch?.leave() }
-        for entry in sorted { _ = await entry.branch?.ended() }
+        for entry in entries.values { entry.run?.leave() }
+        for entry in sorted { _ = await entry.run?.ended() }
         for network in surroundings.networks.values { network.hub.end() }
-        events.continuation.yield(Event(puuid: .zero, run: 0, what: nil))
+        events.continuation.yield(.end)
+        wakeResting()
+    }
+
+    /// Returns when no pipeline works any more: all of them are paused, stopped or failed. Or when the manager shuts down.
+    public func atRest() async {
+        guard !isShuttingDown, entries.values.contains(where: { $0.lifecycle.work != nil }) else { return }
+        await withCheckedContinuation { resting.append($0) }
+    }
+
+    private func wakeResting() {
+        guard isShuttingDown || !entries.values.contains(where: { $0.lifecycle.work != nil }) else { return }
+        for waiter in resting { waiter.resume() }
+        resting = []
     }
 
     private func take(_ event: Branch.Event, of puuid: PUUID, run: Int) async {
-        guard let entry = entries[puuid], entry.run == run else { return }
+        guard let entry = entries[puuid], entry.runs == run else { return }
         do {
             switch event {
             case .opened, .backfilling: break
@@ -123,11 +142,13 @@ public actor EtlManager {
             case .ended(.left): break
             case .ended(.completed): try await perform(.stop, on: puuid)
             case .ended(.failed(let error)):
+                surroundings.log.error("a pipeline failed", ["pipeline": "\(entry.request.name)", "error": "\(error)"])
                 try await perform(.fail(error as? SluiceError ?? SluiceError(.init("failed"), .fatal, "\(error)")), on: puuid)
             }
         } catch {
             surroundings.log.error("a pipeline's state could not be kept", ["pipeline": "\(entry.request.name)", "error": "\(error)"])
         }
+        wakeResting()
     }
 
     // MARK: - Administering
@@ -149,11 +170,9 @@ public actor EtlManager {
     @discardableResult
     public func create(_ requests: [PipelineRequest]) async throws -> [PUUID] {
         guard entries.count + requests.count <= surroundings.limit else {
-            throw SluiceError(
-                .tooManyPipelines, .config, "\(entries.count) pipelines and \(requests.count) more: the limit is \(surroundings.limit)",
-                mend: "remove one, or raise the limit")
+            throw Self.tooMany(requests.count, beside: entries.count, limit: surroundings.limit)
         }
-        var made: [Entry] = []
+        var made: [ManagedPipeline] = []
         for request in requests {
             guard !entries.values.contains(where: { $0.request.name == request.name }),
                 !made.contains(where: { $0.request.name == request.name })
@@ -167,13 +186,19 @@ public actor EtlManager {
             try await surroundings.shelf.save(record(entry))
         }
         for entry in made { entries[entry.puuid] = entry }
-        var joining: [(Hub, Branch)] = []
+        var joining: [Start] = []
         for entry in made {
-            try await perform(.start(hasHistory: entry.request.start != nil), on: entry.puuid, into: &joining)
+            try await perform(.start(hasHistory: entry.request.hasHistory), on: entry.puuid, into: &joining)
         }
         join(joining)
         for entry in made { try await mergeIfPossible(entry.puuid) }
         return made.map(\.puuid)
+    }
+
+    private static func tooMany(_ count: Int, beside others: Int, limit: Int) -> SluiceError {
+        SluiceError(
+            .tooManyPipelines, .config, "\(count) pipelines\(others > 0 ? " beside \(others)" : ""): the limit is \(limit)",
+            mend: "remove one, or raise max_pipelines")
     }
 
     /// Ends a pipeline and forgets it; its tables stay. What was merged into it goes on by itself.
@@ -187,7 +212,7 @@ public actor EtlManager {
         entries[puuid] = nil
         try await surroundings.shelf.remove(puuid.fullText)
         try await surroundings.state?.delete(pipeline: entry.request.name)
-        var joining: [(Hub, Branch)] = []
+        var joining: [Start] = []
         for follower in entry.followers { try await separate(follower, into: &joining) }
         join(joining)
     }
@@ -196,7 +221,7 @@ public actor EtlManager {
     public func resume(_ puuid: PUUID) async throws { try await perform(.resume, on: puuid) }
     public func stop(_ puuid: PUUID) async throws { try await perform(.stop, on: puuid) }
     public func restart(stopped puuid: PUUID) async throws {
-        try await perform(.restart(hasHistory: try known(puuid).request.start != nil), on: puuid)
+        try await perform(.restart(hasHistory: try known(puuid).request.hasHistory), on: puuid)
     }
 
     /// Puts a pipeline in the place of another, under the same name. First the new one is built whole, then they are exchanged; when
@@ -215,242 +240,72 @@ public actor EtlManager {
         let wasWorking = old.lifecycle.work != nil
         let new = try build(request)
         try await surroundings.shelf.replace(old: puuid.fullText, with: record(new))
-        old.branch?.leave()
-        _ = await old.branch?.ended()
+        old.run?.leave()
+        _ = await old.run?.ended()
         entries[puuid] = nil
         entries[new.puuid] = new
         guard wasWorking else { return new.puuid }
         do {
             try await keepState(request)
-            try await perform(.start(hasHistory: request.start != nil), on: new.puuid)
-            if let started = entries[new.puuid]?.branch { try await started.openedOrFailed() }
+            try await perform(.start(hasHistory: request.hasHistory), on: new.puuid)
+            if let started = entries[new.puuid]?.run { try await started.openedOrFailed() }
             return new.puuid
         } catch {
-            entries[new.puuid]?.branch?.leave()
-            _ = await entries[new.puuid]?.branch?.ended()
+            entries[new.puuid]?.run?.leave()
+            _ = await entries[new.puuid]?.run?.ended()
             entries[new.puuid] = nil
             var again = old
             again.lifecycle = PipelineLifecycle(type: .live)
             entries[puuid] = again
             try await surroundings.shelf.replace(old: new.puuid.fullText, with: record(again))
             try await keepState(old.request)
-            try await perform(.start(hasHistory: old.request.start != nil), on: puuid)
+            try await perform(.start(hasHistory: old.request.hasHistory), on: puuid)
             throw error
         }
     }
 
-    /// Brings back what an earlier process left: what worked goes on from where its sinks stand, what was paused, stopped or had failed
-    /// stays so.
-    /// - Parameter read: turns a kept definition into a request.
-    public func restore(_ read: (PipelineRecord) async throws -> PipelineRequest?) async throws {
-        var joining: [(Hub, Branch)] = []
-        for record in try await surroundings.shelf.all() {
-            guard let pid = PipelinePID(bytes: record.pid), let uuid = UUID128(record.puuid.suffix(36)) else {
-                throw SluiceError(.invalidPipeline, .pause, "the kept pipeline \(record.name) has no id that can be read: \(record.puuid)")
+    /// Brings back what an earlier process left: what worked, had failed or was stopped with its process goes on from where its sinks stand,
+    /// what was paused stays so.
+    /// - Throws: as `create`. Nothing has begun then.
+    public func restore() async throws {
+        try await adopt(try await surroundings.shelf.all().map { try PipelineRequest(json: $0.definition) })
+    }
+
+    /// Makes the pipelines what they are asked for to be, as an earlier process left them: those that are the same as they were go on from where their
+    /// sinks stand, with the identity that they had, and what was paused stays so; those that are asked for otherwise take the place of the
+    /// old; those that nobody asks for any more are forgotten. What had failed or was stopped with its process is tried anew.
+    /// - Throws: as `create`. Nothing has begun then.
+    public func adopt(_ requests: [PipelineRequest]) async throws {
+        let kept = try await surroundings.shelf.all()
+        var fresh: [ManagedPipeline] = []
+        var known: [(entry: ManagedPipeline, isPaused: Bool)] = []
+        var replaced: [String] = []
+        guard requests.count <= surroundings.limit else { throw Self.tooMany(requests.count, beside: 0, limit: surroundings.limit) }
+        for request in requests {
+            let record = kept.first { $0.name == request.name }
+            if let record, record.definition == request.json, let puuid = record.id {
+                known.append((try build(request, as: puuid), record.state == .paused))
+            } else {
+                fresh.append(try build(request))
+                if let record { replaced.append(record.puuid) }
             }
-            let puuid = PUUID(pid: pid, uuid: uuid)
-            guard let request = try await read(record) else { continue }
-            var entry = try build(request, as: puuid)
-            switch record.state {
-            case .backfill, .live:
-                entries[puuid] = entry
-                try await perform(.start(hasHistory: request.start != nil), on: puuid, into: &joining)
-            case .paused: entry.lifecycle = PipelineLifecycle(type: .live, phase: .paused(.live))
-            case .stopped: entry.lifecycle = PipelineLifecycle(type: .live, phase: .stopped)
-            case .error:
-                let error = SluiceError(.init("failed"), .pause, record.error ?? "it failed in an earlier process")
-                entry.lifecycle = PipelineLifecycle(type: .live, phase: .failed(.live, error))
-            }
-            if entries[puuid] == nil { entries[puuid] = entry }
+        }
+        for record in kept where replaced.contains(record.puuid) || !requests.contains(where: { $0.name == record.name }) {
+            try await surroundings.shelf.remove(record.puuid)
+        }
+        for entry in fresh { try await surroundings.shelf.save(record(entry)) }
+        for entry in fresh + known.map(\.entry) {
+            try await keepState(entry.request)
+            entries[entry.puuid] = entry
+        }
+        var joining: [Start] = []
+        for (entry, isPaused) in known where isPaused {
+            entries[entry.puuid]?.lifecycle = PipelineLifecycle(type: .live, phase: .paused(.live))
+        }
+        for entry in sorted where entry.lifecycle.state != .paused {
+            try await perform(.start(hasHistory: entry.request.hasHistory), on: entry.puuid, into: &joining)
         }
         join(joining)
-    }
-
-    // MARK: - Steps
-
-    private func perform(_ command: PipelineCommand, on puuid: PUUID) async throws {
-        var joining: [(Hub, Branch)] = []
-        try await perform(command, on: puuid, into: &joining)
-        join(joining)
-    }
-
-    private func perform(_ command: PipelineCommand, on puuid: PUUID, into joining: inout [(Hub, Branch)]) async throws {
-        var entry = try known(puuid)
-        let before = entry.lifecycle.state
-        let actions = try entry.lifecycle.on(command)
-        entries[puuid]?.lifecycle = entry.lifecycle
-        for action in actions {
-            switch action {
-            case .end:
-                entries[puuid]?.branch?.leave()
-                _ = await entries[puuid]?.branch?.ended()
-            case .begin(_, from: .lastPosition) where before == .backfill: break  // The branch goes on by itself.
-            case .begin: guard try await begin(puuid, into: &joining) else { return }
-            case .handOver(let other):
-                try await surroundings.state?.merge(pipeline: entry.request.name, into: try known(other).request.name)
-            }
-        }
-        // One that was merged comes back as what it was, to be merged again.
-        if case .merged = command { return }
-        if let now = entries[puuid], now.lifecycle.state != before { try await keepRecord(now) }
-    }
-
-    /// Lets a pipeline begin once what it did before has ended. Returns false when something else was asked for meanwhile.
-    private func begin(_ puuid: PUUID, into joining: inout [(Hub, Branch)]) async throws -> Bool {
-        _ = await entries[puuid]?.branch?.ended()
-        guard let now = entries[puuid], now.lifecycle.work != nil else { return false }
-        let branch = try branch(of: now)
-        entries[puuid]?.branch = branch
-        joining.append((try network(now.request).hub, branch))
-        return true
-    }
-
-    private func join(_ branches: [(hub: Hub, branch: Branch)]) {
-        var left = branches
-        // Those of one network travel together.
-        while let first = left.first {
-            let own = left.filter { $0.hub === first.hub }.map(\.branch)
-            left.removeAll { $0.hub === first.hub }
-            guard !isShuttingDown else {
-                for branch in own { branch.end(.left) }
-                continue
-            }
-            first.hub.join(own)
-        }
-    }
-
-    // MARK: - Collisions
-
-    /// Two live pipelines that do the same are one: the later one ends, its PID is taken off the list, what it shares and its sinks go
-    /// to the first.
-    private func mergeIfPossible(_ puuid: PUUID) async throws {
-        guard !isShuttingDown, let late = entries[puuid], late.leader == nil, late.followers.isEmpty, late.lifecycle.work == .live else {
-            return
-        }
-        let first = sorted.first { other in
-            other.puuid != puuid && other.puuid.pid == puuid.pid && other.fingerprint == late.fingerprint && other.leader == nil
-                && other.lifecycle.work == .live
-        }
-        guard let first else { return }
-        surroundings.log.info("merging pipelines that do the same", ["pipeline": "\(late.request.name)", "into": "\(first.request.name)"])
-        try await perform(.merged(into: first.puuid), on: puuid)
-        entries[puuid]?.leader = first.puuid
-        entries[first.puuid]?.followers.append(puuid)
-        try await restart(first.puuid)
-    }
-
-    /// Lets a pipeline go on with what it has to do now.
-    private func restart(_ puuid: PUUID) async throws {
-        guard let entry = entries[puuid], entry.lifecycle.work != nil else { return }
-        entry.branch?.leave()
-        var joining: [(Hub, Branch)] = []
-        _ = try await begin(puuid, into: &joining)
-        join(joining)
-    }
-
-    /// What was merged is a pipeline of its own again: the one that did its work is gone.
-    private func separate(_ puuid: PUUID, into joining: inout [(Hub, Branch)]) async throws {
-        guard var entry = entries[puuid] else { return }
-        entry.leader = nil
-        entry.lifecycle = PipelineLifecycle(type: .live)
-        entries[puuid] = entry
-        try await keepState(entry.request)
-        try await perform(.start(hasHistory: entry.request.start != nil), on: puuid, into: &joining)
-    }
-
-    // MARK: - Pieces
-
-    private var sorted: [Entry] { entries.values.sorted { ($0.request.name, $0.puuid.uuid) < ($1.request.name, $1.puuid.uuid) } }
-
-    private func known(_ puuid: PUUID) throws -> Entry {
-        guard let entry = entries[puuid] else { throw SluiceError(.unknownPipeline, .config, "there is no pipeline \(puuid)") }
-        return entry
-    }
-
-    private func network(_ request: PipelineRequest) throws -> Network {
-        guard let network = surroundings.networks[request.network] else {
-            throw SluiceError(
-                .invalidPipeline, .config, "pipeline \(request.name): there is no network \(request.network)",
-                mend: "there is " + surroundings.networks.keys.sorted().joined(separator: ", "))
-        }
-        return network
-    }
-
-    /// Checks a request, and gives it an identity.
-    private func build(_ request: PipelineRequest, as puuid: PUUID? = nil) throws -> Entry {
-        let network = try network(request)
-        guard let first = request.registers.first else {
-            throw SluiceError(.invalidPipeline, .config, "pipeline \(request.name) asks for no register", mend: "name at least one")
-        }
-        for name in request.registers { _ = try surroundings.registry.path(of: name) }
-        for sink in request.sinks where surroundings.sinks[sink] == nil {
-            throw SluiceError(
-                .invalidPipeline, .config, "pipeline \(request.name): there is no sink \(sink)",
-                mend: "there is " + surroundings.sinks.keys.sorted().joined(separator: ", "))
-        }
-        let pid = try surroundings.registry.pipelinePID(of: first, network: network.kind, type: .live)
-        let fingerprint = try surroundings.registry.fingerprint(
-            of: first,
-            configuration: [
-                "network": request.network, "chain": "\(network.chainID)", "registers": request.registers.joined(separator: ","),
-            ])
-        return Entry(
-            request: request, puuid: puuid ?? PUUID(pid: pid, uuid: UUID128(using: &random)), fingerprint: fingerprint,
-            lifecycle: PipelineLifecycle(type: .live))
-    }
-
-    private func branch(of entry: Entry) throws -> Branch {
-        let network = try network(entry.request)
-        let registers = try entry.request.registers.map { try surroundings.registry.register($0) }
-        let definition = PipelineDefinition(
-            name: entry.request.name, chainID: network.chainID, registers: registers, start: entry.request.start, state: surroundings.state)
-        var attachments: [SinkAttachment] = []
-        // A sink that both write into gets the rows once: they are the same.
-        for (request, name) in ([entry] + entry.followers.compactMap { entries[$0] }).flatMap({ one in
-            one.request.sinks.map { (one.request, $0) }
-        })
-        where !attachments.contains(where: { $0.name == name }) {
-            guard let sink = surroundings.sinks[name] else { continue }
-            attachments.append(
-                SinkAttachment(
-                    name, sink,
-                    stream: request.name == entry.request.name ? nil : StreamID(pipeline: request.name, chainID: network.chainID)))
-        }
-        let continuation = events.continuation
-        let (puuid, run) = (entry.puuid, entry.run + 1)
-        entries[puuid]?.run = run
-        return Branch(definition, goal: .follow(until: nil), sinks: attachments, progress: entry.progress) { event in
-            continuation.yield(Event(puuid: puuid, run: run, what: event))
-        }
-    }
-
-    private func keepState(_ request: PipelineRequest) async throws {
-        guard let state = surroundings.state else { return }
-        for (register, members) in request.state {
-            guard let shape = try surroundings.registry.register(register).stateKey else { continue }
-            let key = shape.key(of: request.name)
-            try await state.set(Array(members.keys), of: key)
-            for (member, own) in members where !own.isEmpty { try await state.insert(own, into: key, under: member) }
-        }
-    }
-
-    private func record(_ entry: Entry) -> PipelineRecord {
-        PipelineRecord(
-            puuid: entry.puuid.fullText, pid: entry.puuid.pid.bytes, name: entry.request.name, definition: entry.request.json,
-            state: PipelineRecord.State(rawValue: entry.lifecycle.state.rawValue) ?? .stopped, error: entry.lifecycle.failure?.message,
-            fingerprint: "\(entry.fingerprint)")
-    }
-
-    private func keepRecord(_ entry: Entry) async throws {
-        let record = record(entry)
-        try await surroundings.shelf.setState(record.state, error: record.error, of: record.puuid)
-    }
-
-    private func view(_ entry: Entry) -> PipelineView {
-        PipelineView(
-            puuid: entry.puuid, request: entry.request,
-            state: entry.leader.flatMap { entries[$0] }?.lifecycle.state ?? entry.lifecycle.state,
-            failure: entry.lifecycle.failure, mergedInto: entry.leader, progress: entry.progress.snapshot,
-            commands: entry.lifecycle.commands)
+        for entry in fresh { try await mergeIfPossible(entry.puuid) }
     }
 }

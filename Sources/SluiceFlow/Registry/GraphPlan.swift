@@ -22,13 +22,17 @@ public struct GraphPlan: Sendable, Hashable {
     /// A pipeline as the plan knows it.
     public struct Pipeline: Sendable, Hashable {
         public let name: String
-        public let network: String
+        /// One, or those whose streams it combines.
+        public let networks: [String]
         public let registers: [String]
         public let sinks: [String]
+        /// How streams are combined; nil for a pipeline of one network.
+        public let policy: SynchronizationPolicy?
 
-        public init(name: String, network: String, registers: [String], sinks: [String]) {
+        public init(name: String, networks: [String], registers: [String], policy: SynchronizationPolicy? = nil, sinks: [String]) {
             self.name = name
-            self.network = network
+            self.networks = networks
+            self.policy = policy
             self.registers = registers
             self.sinks = sinks
         }
@@ -88,9 +92,12 @@ public struct GraphPlan: Sendable, Hashable {
     {
         var drawing = Drawing(registry: registry, type: type)
         for network in networks {
-            let own = pipelines.filter { $0.network == network.name }
+            let own = pipelines.filter { $0.networks.contains(network.name) }
             drawing.add(network, users: own.count)
-            for pipeline in own { try drawing.add(pipeline, on: network) }
+            for pipeline in own where pipeline.policy == nil { try drawing.add(pipeline, on: network) }
+        }
+        for pipeline in pipelines where pipeline.policy != nil {
+            try drawing.add(pipeline, combining: pipeline.networks.compactMap { name in networks.first { $0.name == name } })
         }
         for sink in sinks { drawing.add(sink, users: pipelines.filter { $0.sinks.contains(sink.name) }.count) }
         let order = Kind.allCases
@@ -143,6 +150,26 @@ private struct Drawing {
             for register in try registry.path(of: name).reversed() { try add(register, for: pipeline, on: network) }
             let register = try registry.register(name)
             put(edge: self.id(register, pipeline, network), id, register.schemas.map(\.name))
+        }
+        for sink in pipeline.sinks { put(edge: id, "sink:\(sink)", []) }
+    }
+
+    /// A pipeline whose register combines what its dependencies make of several networks.
+    mutating func add(_ pipeline: GraphPlan.Pipeline, combining networks: [GraphPlan.Network]) throws(SluiceError) {
+        guard let name = pipeline.registers.first, let first = networks.first, let policy = pipeline.policy else { return }
+        let id = "pipeline:\(pipeline.name)"
+        let aggregator = "component:\(pipeline.name):\(name)"
+        let register = try registry.register(name)
+        let pid = try registry.componentPID(of: name, network: first.kind, type: type)
+        put(.pipeline, id, pipeline.name, [], pid: "\(try registry.pipelinePID(of: name, network: first.kind, type: type))", users: 1)
+        put(.aggregator, aggregator, name, ["\(policy)"], pid: "\(pid)", users: 1)
+        put(edge: aggregator, id, register.schemas.map(\.name))
+        for network in networks {
+            for dependency in register.dependencies {
+                for part in try registry.path(of: dependency).reversed() { try add(part, for: pipeline, on: network) }
+                let made = try registry.register(dependency)
+                put(edge: self.id(made, pipeline, network), aggregator, made.schemas.map(\.name))
+            }
         }
         for sink in pipeline.sinks { put(edge: id, "sink:\(sink)", []) }
     }

@@ -39,17 +39,54 @@ struct Application: Sendable {
         return Application(configuration: configuration, store: store, http: http, sinks: sinks, hubs: hubs, log: log)
     }
 
-    /// A pipeline as the configuration has it, ready to join its network's hub.
-    func branch(_ pipeline: PipelineSettings, goal: Branch.Goal) -> Branch? {
-        guard let network = configuration.network(pipeline.network) else { return nil }
-        var start: UInt64?
-        if case .block(let number) = pipeline.start { start = number }
+    /// A pipeline as the configuration has it, ready to join its network's hub and read a range. Nil for one that combines streams: which
+    /// of their blocks would be meant cannot be said.
+    func branch(_ pipeline: PipelineSettings, range: ClosedRange<UInt64>) -> Branch? {
+        guard pipeline.synchronization == nil, let network = configuration.network(pipeline.network) else { return nil }
         let definition = PipelineDefinition(
-            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: start)
+            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: pipeline.start.block)
         return Branch(
-            definition, goal: goal, sinks: pipeline.sinks.compactMap { name in sinks[name].map { SinkAttachment(name, $0) } },
-            progress: PipelineProgress())
+            definition, goal: .range(range),
+            sinks: pipeline.uses.compactMap { use in
+                sinks[use.sink].map {
+                    SinkAttachment(use.sink, $0, policy: use.whenFull.policy(folder: "\(spillFolder)/\(pipeline.name)/\(use.sink)"))
+                }
+            }, progress: PipelineProgress())
     }
+
+    /// Who runs the pipelines of the configuration: each as it is asked for, up to a last block when there is one.
+    func manager(until: UInt64?) throws -> EtlManager {
+        var networks: [String: EtlManager.Network] = [:]
+        for network in configuration.networks {
+            guard let hub = hubs[network.name] else { continue }
+            networks[network.name] = EtlManager.Network(kind: network.kind, chainID: network.chainID, hub: hub)
+        }
+        let pipelines = configuration.pipelines
+        return EtlManager(
+            EtlManager.Surroundings(
+                registry: try Catalog.registry(), networks: networks, sinks: sinks, shelf: StoredPipelines(store: store), store: store,
+                registers: { request in
+                    pipelines.first { $0.name == request.name }.map(Catalog.registers) ?? request.registers.compactMap(Catalog.register)
+                }, spillFolder: spillFolder, until: until, limit: configuration.maxPipelines, log: log),
+            random: SystemRandomNumberGenerator())
+    }
+
+    /// The pipelines of the configuration, as the manager is asked for them.
+    var requests: [PipelineRequest] {
+        configuration.pipelines.map { pipeline in
+            PipelineRequest(
+                name: pipeline.name,
+                streams: pipeline.streams.map { PipelineRequest.Stream(network: $0.network, start: $0.start.block) },
+                registers: pipeline.registers, synchronization: pipeline.synchronization,
+                options: Dictionary(
+                    pipeline.configured.map { ($0.register.name, $0.summary.joined(separator: "\n")) },
+                    uniquingKeysWith: { first, _ in first }),
+                sinks: pipeline.uses.map { PipelineRequest.SinkUse($0.sink, whenFull: $0.whenFull) })
+        }
+    }
+
+    /// Where edges keep what waits on disk.
+    private var spillFolder: String { configuration.state + ".spill" }
 
     /// Closes the sinks, the connections and the store.
     func close() async {

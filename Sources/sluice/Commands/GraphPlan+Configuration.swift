@@ -14,7 +14,9 @@ extension GraphPlan {
                     endpoints: network.endpoints.map { $0.url.description })
             },
             pipelines: configuration.pipelines.map { pipeline in
-                Pipeline(name: pipeline.name, network: pipeline.network, registers: pipeline.registers, sinks: pipeline.sinks)
+                Pipeline(
+                    name: pipeline.name, networks: pipeline.networks, registers: pipeline.registers, policy: pipeline.synchronization,
+                    sinks: pipeline.sinks)
             },
             sinks: configuration.sinks.compactMap { sink in
                 Catalog.sink(sink.type).map { kind in

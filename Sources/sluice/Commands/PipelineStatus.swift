@@ -42,8 +42,7 @@ struct PipelineStatus: Sendable {
 
     /// What its sinks lack.
     var gaps: [Gap] {
-        var start: UInt64?
-        if case .block(let number) = settings.start { start = number }
+        let start = settings.synchronization == nil ? settings.start.block : nil
         // A head that was seen long ago may lie behind what the sinks hold by now.
         let highest = sinks.flatMap(\.held).map(\.last).max()
         return Gap.list(start: start, end: [status?.head, highest].compactMap { $0 }.max(), sinks: sinks)

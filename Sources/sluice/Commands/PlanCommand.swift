@@ -55,9 +55,9 @@ private struct Plan {
     /// Networks that nothing is asked of are not read.
     private var costs: [NetworkCost] {
         configuration.networks.compactMap { network in
-            let own = configuration.pipelines.filter { $0.network == network.name }
+            let own = configuration.pipelines.filter { $0.networks.contains(network.name) }
             guard !own.isEmpty else { return nil }
-            let names = Set(own.flatMap(\.registers)).sorted()
+            let names = Set(own.flatMap { Catalog.read(by: $0).map(\.name) }).sorted()
             let calls = Catalog.fetch(names.compactMap { Catalog.register($0) }).calls
             return NetworkCost(
                 network: network.name, pipelines: own.map(\.name),
@@ -68,9 +68,15 @@ private struct Plan {
 
     private func calls(_ fetch: FetchSummary) -> UInt64? { blocks.map { UInt64((Double($0) * fetch.callsPerBlock).rounded(.up)) } }
 
-    private func start(_ pipeline: PipelineSettings) -> String {
-        if case .block(let number) = pipeline.start { return Amount.grouped(number) }
-        return "latest"
+    private func start(_ stream: PipelineSettings.Stream) -> String { stream.start.block.map { Amount.grouped($0) } ?? "latest" }
+
+    private func sources(_ pipeline: PipelineSettings) -> String {
+        pipeline.streams.map { "\($0.network) from block \(start($0))" }.joined(separator: " + ")
+    }
+
+    /// A sink with what happens when it is slower than what comes, unless it sets the pace.
+    private func target(_ use: PipelineSettings.SinkUse) -> String {
+        use.whenFull == .block ? use.sink : "\(use.sink) (when full: \(use.whenFull))"
     }
 
     // MARK: - Text
@@ -101,16 +107,18 @@ private struct Plan {
     }
 
     private func lines(_ pipeline: PipelineSettings) -> [String] {
-        var lines = ["  \(pipeline.network) from block \(start(pipeline)) -> \(pipeline.sinks.joined(separator: ", "))"]
+        var lines = ["  \(sources(pipeline)) -> \(pipeline.uses.map(target).joined(separator: ", "))"]
+        if let policy = pipeline.synchronization { lines.append("  combined by \(policy)") }
         for register in registers(pipeline) {
             let after = register.dependencies.isEmpty ? "" : " <- \(register.dependencies.joined(separator: ", "))"
             lines.append("  register \(register.name) (\(register.kind))\(after)")
             for told in pipeline.configured where told.register.name == register.name { lines += told.summary.map { "    \($0)" } }
         }
-        let fetch = Catalog.fetch(registers(pipeline))
+        let fetch = Catalog.fetch(Catalog.read(by: pipeline))
+        let each = pipeline.streams.count > 1 ? " of each network" : ""
         for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }
         lines.append(
-            "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block"
+            "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block\(each)"
                 + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
         for schema in schemas(pipeline) {
             var table = TextTable(["column", "type", "null", "meaning"])
@@ -148,11 +156,17 @@ private struct Plan {
     }
 
     private func json(_ pipeline: PipelineSettings) -> JSON {
-        let fetch = Catalog.fetch(registers(pipeline))
+        let fetch = Catalog.fetch(Catalog.read(by: pipeline))
         return .members([
             "pipeline": .string(pipeline.name), "network": .string(pipeline.network),
-            "start": .string(start(pipeline).filter { $0 != "," }),
+            "start": .string(start(pipeline.streams[0]).filter { $0 != "," }),
+            "streams": .array(
+                pipeline.streams.map {
+                    .members(["network": .string($0.network), "start": .string(start($0).filter { $0 != "," })])
+                }),
+            "synchronization": .text(pipeline.synchronization?.description),
             "sinks": .array(pipeline.sinks.map { .string($0) }),
+            "when_full": .array(pipeline.uses.map { .string($0.whenFull.description) }),
             "registers": .array(registers(pipeline).map { RegisterPages.json($0, tables: false) }),
             "told": .array(
                 pipeline.configured.map {

@@ -16,7 +16,7 @@ extension Command {
     ) { arguments in
         let until = try arguments.number("--until-block")
         let duration = try arguments.duration("--for")
-        return try await Session.run(arguments, goal: .follow(until: until)) { stop in
+        return try await Session.follow(arguments, until: until) { stop in
             guard let duration else { return }
             try? await Task.sleep(for: duration)
             stop.raise()
@@ -33,6 +33,6 @@ extension Command {
             throw UsageError("backfill: --from and --to are needed")
         }
         guard from <= to else { throw UsageError("backfill: --from \(from) lies behind --to \(to)") }
-        return try await Session.run(arguments, goal: .range(from...to))
+        return try await Session.backfill(arguments, from...to)
     }
 }

@@ -7,7 +7,17 @@ import SluiceStore
 
 /// Shows how the pipelines of a run are doing, and keeps the status that other processes read.
 actor RunDisplay {
-    private let branches: [Branch]
+    /// How one pipeline is doing.
+    struct Moment: Sendable {
+        let name: String
+        let snapshot: PipelineProgress.Snapshot
+        /// Nil: to be seen from the snapshot.
+        let state: PipelineReport.State?
+        let failure: String?
+    }
+
+    private let pipelines: [String]
+    private let moments: @Sendable () async -> [Moment]
     private let configuration: SluiceConfiguration
     private let path: String
     private let range: ClosedRange<UInt64>?
@@ -17,15 +27,17 @@ actor RunDisplay {
     private let began = ContinuousClock.now
     private let started = StateStore.systemClock()
     private var windows: [String: RateWindow] = [:]
-    private var failures: [String: any Error] = [:]
-    private var ended: [String: PipelineReport.State] = [:]
 
-    /// - Parameter screen: where the live view is drawn; nil for plain lines.
+    /// - Parameters:
+    ///   - pipelines: those that are shown, by name.
+    ///   - screen: where the live view is drawn; nil for plain lines.
+    ///   - moments: asked for how they are doing.
     init(
-        branches: [Branch], configuration: SluiceConfiguration, path: String, range: ClosedRange<UInt64>?, quiet: Bool,
-        screen: Screen?
+        _ configuration: SluiceConfiguration, pipelines: [String], path: String, range: ClosedRange<UInt64>?, quiet: Bool,
+        screen: Screen?, moments: @escaping @Sendable () async -> [Moment]
     ) {
-        self.branches = branches
+        self.pipelines = pipelines
+        self.moments = moments
         self.configuration = configuration
         self.path = path
         self.range = range
@@ -34,23 +46,11 @@ actor RunDisplay {
         style = Output.style
     }
 
-    /// A pipeline ended.
-    func ended(_ branch: Branch, _ end: Branch.End) {
-        let name = branch.definition.name
-        switch end {
-        case .completed: ended[name] = .done
-        case .left: ended[name] = .stopped
-        case .failed(let error):
-            failures[name] = error
-            ended[name] = .error
-        }
-    }
-
     /// Shows until cancelled: half-second frames on a terminal, a line every ten seconds elsewhere; the status about once a second.
     func show(_ store: StateStore) async {
         var tick = 0
         while !Task.isCancelled {
-            let reports = reports(sampling: true)
+            let reports = await reports(sampling: true)
             if let screen {
                 screen.draw(view(reports))
             } else if !quiet, tick > 0, tick.isMultiple(of: 20) {
@@ -65,9 +65,9 @@ actor RunDisplay {
 
     /// Shows the end and stores it.
     func finish(_ store: StateStore) async {
-        let reports = reports(sampling: false).map { report in
+        let reports = await reports(sampling: false).map { report in
             var report = report
-            report.state = ended[report.name] ?? .stopped
+            if ![.done, .error, .paused].contains(report.state) { report.state = .stopped }
             return report
         }
         try? await write(reports, to: store)
@@ -83,15 +83,17 @@ actor RunDisplay {
 
     private var elapsed: Double { (ContinuousClock.now - began).seconds }
 
+    private var shown: [PipelineSettings] { configuration.pipelines.filter { pipelines.contains($0.name) } }
+
     private var usedSinks: [SinkSettings] {
-        let names = Set(branches.flatMap { branch in configuration.pipelines.first { $0.name == branch.definition.name }?.sinks ?? [] })
+        let names = Set(shown.flatMap(\.sinks))
         return configuration.sinks.filter { names.contains($0.name) }
     }
 
     /// What to type next, when there is something to query.
     private var hint: String? {
         guard usedSinks.contains(where: { $0.type == "duckdb" }) else { return nil }
-        let tables = branches.flatMap(\.definition.schemas)
+        let tables = shown.flatMap { Catalog.registers(of: $0) }.flatMap(\.schemas)
         guard let table = tables.first(where: { $0.name == "blocks" }) ?? tables.first, let number = table.blockNumberField else {
             return nil
         }
@@ -102,13 +104,12 @@ actor RunDisplay {
         RunView(width: Output.width, style: style).lines(reports, title: path, uptime: elapsed, hint: hint)
     }
 
-    private func reports(sampling: Bool) -> [PipelineReport] {
-        branches.compactMap { branch in
-            let name = branch.definition.name
-            guard let settings = configuration.pipelines.first(where: { $0.name == name }),
-                let network = configuration.network(settings.network)
-            else { return nil }
-            let now = branch.progress.snapshot
+    private func reports(sampling: Bool) async -> [PipelineReport] {
+        await moments().compactMap { moment in
+            let (name, now) = (moment.name, moment.snapshot)
+            guard let settings = configuration.pipelines.first(where: { $0.name == name }) else { return nil }
+            let networks = settings.networks.compactMap { configuration.network($0) }
+            guard let network = networks.first else { return nil }
             if sampling {
                 let rows = Double(now.rows.values.reduce(0, +))
                 windows[name, default: RateWindow()].add([Double(now.blocks), rows, Double(now.receivedBytes)], at: elapsed)
@@ -120,23 +121,44 @@ actor RunDisplay {
                     durable: now.durable[name]?.number)
             }
             return PipelineReport(
-                name: name, network: "\(network.name) (chain \(network.chainID))",
-                state: ended[name] ?? PipelineReport.runningState(now, bounded: range != nil), snapshot: now, sinks: sinks, range: range,
+                name: name, network: networks.map { "\($0.name) (chain \($0.chainID))" }.joined(separator: " + "),
+                state: moment.state ?? PipelineReport.runningState(now, bounded: range != nil), snapshot: now, sinks: sinks, range: range,
                 blockSeconds: network.blockTime.seconds, now: Double(StateStore.systemClock()) / 1e6, rates: windows[name]?.rates,
-                failure: failures[name].map { "\($0)" })
+                failure: moment.failure)
         }
     }
 
     private func write(_ reports: [PipelineReport], to store: StateStore) async throws {
         for report in reports {
-            guard let branch = branches.first(where: { $0.definition.name == report.name }) else { continue }
+            guard let settings = configuration.pipelines.first(where: { $0.name == report.name }),
+                let network = configuration.network(settings.network)
+            else { continue }
             let now = report.snapshot
             try await store.setStatus(
                 RunStatus(
-                    pipeline: report.name, chainID: branch.definition.chainID,
+                    pipeline: report.name, chainID: network.chainID,
                     state: report.state == .done ? "stopped" : report.state.rawValue, message: report.failure ?? now.trouble,
                     head: now.head?.latest, finalized: now.head?.finalized, position: report.durable, reorgs: UInt64(now.reorganisations),
                     deepestReorg: UInt64(now.deepestReorganisation), rows: now.rows.mapValues { UInt64(max(0, $0)) }, started: started))
         }
+    }
+}
+
+extension RunDisplay.Moment {
+    /// How a pipeline is doing by what its manager says.
+    init(_ view: PipelineView) {
+        name = view.request.name
+        snapshot = view.progress
+        failure = view.failure.map { "\($0)" }
+        // What follows one network is at the head when its blocks are; bundles have no head of their own.
+        let isCombined = view.request.synchronization != nil
+        state =
+            switch view.state {
+            case .paused: .paused
+            case .stopped: .done
+            case .error: .error
+            case .backfill: isCombined ? (snapshot.trouble == nil ? .backfill : .waiting) : nil
+            case .live: isCombined ? (snapshot.trouble == nil ? .live : .waiting) : nil
+            }
     }
 }

@@ -1,84 +1,75 @@
-import SluiceCore
-
-/// A value of JSON, as far as an ABI needs to tell them apart, and where it begins.
-struct ABIJSONNode {
-    indirect enum Value {
-        case string(String)
-        case bool(Bool)
-        case array([ABIJSONNode])
-        case object([String: ABIJSONNode])
-        /// A number or null.
-        case other
-    }
-
-    let value: Value
-    let offset: Int
-
-    var text: String? { if case .string(let text) = value { text } else { nil } }
-    var flag: Bool? { if case .bool(let flag) = value { flag } else { nil } }
-    var items: [ABIJSONNode]? { if case .array(let items) = value { items } else { nil } }
-
-    /// A member of an object; nil when it is none, or has none of that name.
-    subscript(_ name: String) -> ABIJSONNode? { if case .object(let members) = value { members[name] } else { nil } }
-}
-
-/// Reads JSON into a tree that knows its places, so that a fault in an ABI can be pointed at. For files of some kilobytes.
-struct ABIJSONReader {
+/// Reads JSON into a tree that knows its places, so that a fault in it can be pointed at. For texts of some kilobytes.
+public struct JSONTreeReader: Sendable {
     private static let depthLimit = 64
 
     private let bytes: [UInt8]
     private var at = 0
+    private let code: SluiceError.Code
+    private let subject: String
+    private let remedy: String
 
-    init(_ text: String) { bytes = Array(text.utf8) }
+    /// - Parameters:
+    ///   - subject: what is read, for messages ("a JSON ABI").
+    ///   - code: of the errors.
+    ///   - remedy: what mends a text that is no JSON.
+    public init(_ text: String, reading subject: String, code: SluiceError.Code, remedy: String) {
+        bytes = Array(text.utf8)
+        self.code = code
+        self.subject = subject
+        self.remedy = remedy
+    }
 
-    mutating func document() throws(SluiceError) -> ABIJSONNode {
+    /// The one value that the text is.
+    /// - Throws: an error of class `config`, with the place.
+    public mutating func document() throws(SluiceError) -> JSONNode {
         let node = try value(depth: 0)
         skipSpace()
         guard at == bytes.count else { throw fault(at: at, "something stands behind the JSON", "take it away") }
         return node
     }
 
-    func fault(at offset: Int, _ problem: String, _ mend: String) -> SluiceError {
+    /// A fault at a place of the text.
+    public func fault(at offset: Int, _ problem: String, _ mend: String) -> SluiceError {
         let before = bytes[..<min(offset, bytes.count)]
         let line = before.count { $0 == 10 } + 1
         let lineStart = before.lastIndex(of: 10).map { $0 + 1 } ?? 0
         // Columns count characters: bytes that go on with one do not count.
         let column = before[lineStart...].count { $0 & 0xC0 != 0x80 } + 1
-        return SluiceError(.abiSignature, .config, "reading a JSON ABI: line \(line), column \(column): \(problem)", mend: mend)
+        return SluiceError(code, .config, "reading \(subject): line \(line), column \(column): \(problem)", mend: mend)
     }
 
-    private mutating func value(depth: Int) throws(SluiceError) -> ABIJSONNode {
+    private mutating func value(depth: Int) throws(SluiceError) -> JSONNode {
         skipSpace()
         let start = at
-        guard depth < Self.depthLimit else { throw fault(at: start, "more than \(Self.depthLimit) levels", "no ABI nests so deep") }
+        guard depth < Self.depthLimit else { throw fault(at: start, "more than \(Self.depthLimit) levels", remedy) }
         switch peek {
-        case UInt8(ascii: "\""): return ABIJSONNode(value: .string(try string()), offset: start)
-        case UInt8(ascii: "["): return ABIJSONNode(value: .array(try array(depth: depth)), offset: start)
-        case UInt8(ascii: "{"): return ABIJSONNode(value: .object(try object(depth: depth)), offset: start)
+        case UInt8(ascii: "\""): return JSONNode(value: .string(try string()), offset: start)
+        case UInt8(ascii: "["): return JSONNode(value: .array(try array(depth: depth)), offset: start)
+        case UInt8(ascii: "{"): return JSONNode(value: .object(try object(depth: depth)), offset: start)
         default:
             while let byte = peek, (48...57).contains(byte) || (97...122).contains(byte) || [43, 45, 46, 69].contains(byte) { at += 1 }
             switch String(decoding: bytes[start..<at], as: UTF8.self) {
-            case "true": return ABIJSONNode(value: .bool(true), offset: start)
-            case "false": return ABIJSONNode(value: .bool(false), offset: start)
-            case "null": return ABIJSONNode(value: .other, offset: start)
-            case let text where !text.isEmpty && Double(text) != nil: return ABIJSONNode(value: .other, offset: start)
-            default: throw fault(at: start, "this is no JSON", "give the JSON that the compiler wrote, as it is")
+            case "true": return JSONNode(value: .bool(true), offset: start)
+            case "false": return JSONNode(value: .bool(false), offset: start)
+            case "null": return JSONNode(value: .null, offset: start)
+            case let text where !text.isEmpty && Double(text) != nil: return JSONNode(value: .number(text), offset: start)
+            default: throw fault(at: start, "this is no JSON", remedy)
             }
         }
     }
 
-    private mutating func array(depth: Int) throws(SluiceError) -> [ABIJSONNode] {
+    private mutating func array(depth: Int) throws(SluiceError) -> [JSONNode] {
         at += 1
-        var items: [ABIJSONNode] = []
+        var items: [JSONNode] = []
         if take("]") { return items }
         repeat { items.append(try value(depth: depth + 1)) } while take(",")
         try expect("]")
         return items
     }
 
-    private mutating func object(depth: Int) throws(SluiceError) -> [String: ABIJSONNode] {
+    private mutating func object(depth: Int) throws(SluiceError) -> [String: JSONNode] {
         at += 1
-        var members: [String: ABIJSONNode] = [:]
+        var members: [String: JSONNode] = [:]
         if take("}") { return members }
         repeat {
             skipSpace()
@@ -100,7 +91,7 @@ struct ABIJSONReader {
             if byte == UInt8(ascii: "\\") { out += try escape() } else { out.append(byte) }
         }
         guard let text = String(validating: out, as: UTF8.self) else {
-            throw fault(at: start, "a string is no UTF-8", "give the JSON that the compiler wrote, as it is")
+            throw fault(at: start, "a string is no UTF-8", remedy)
         }
         try expect("\"")
         return text
@@ -157,6 +148,6 @@ struct ABIJSONReader {
     }
 
     private mutating func expect(_ character: Unicode.Scalar) throws(SluiceError) {
-        guard take(character) else { throw fault(at: at, "'\(character)' is missing", "give the JSON that the compiler wrote, as it is") }
+        guard take(character) else { throw fault(at: at, "'\(character)' is missing", remedy) }
     }
 }
