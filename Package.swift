@@ -53,6 +53,7 @@ let package = Package(
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
         library("CZstd", package: "libzstd-dev", pkgConfig: "libzstd"),
         // Its pkg-config file asks for a macro that would make every build warn; the header is found without.
+        library("CPq", package: "libpq-dev", pkgConfig: nil),
         library("CHiredis", package: "libhiredis-dev", pkgConfig: nil),
 
         // The vocabulary, and what is pure.
@@ -72,6 +73,7 @@ let package = Package(
         connector("Ethereum"),
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
+        connector("Postgres", "CPq"),
         // No source and no sink: shared state for several processes.
         module(
             "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
@@ -80,7 +82,7 @@ let package = Package(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
-                "EthereumConnector", "DuckDBConnector", "ParquetConnector",
+                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),

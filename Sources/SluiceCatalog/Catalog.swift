@@ -1,6 +1,7 @@
 import DuckDBConnector
 import EthereumConnector
 import ParquetConnector
+import PostgresConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceFlow
@@ -18,6 +19,9 @@ public enum Catalog {
         SinkConnector("duckdb", DuckDBSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in DuckDBSink(DuckDBSinkOptions(options)) },
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
+            PostgresSink(PostgresSinkOptions(options))
         },
     ]
 
