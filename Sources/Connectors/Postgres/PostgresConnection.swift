@@ -33,12 +33,16 @@ final class PostgresConnection {
 
     /// Before there is a connection there is no SQLSTATE; the words tell a refusal from a server that is not there.
     private static func refusal(_ message: String, shown: String) -> SluiceError {
-        let refusals = ["password authentication failed", "no pg_hba.conf entry", "role \"", "database \"", "no password supplied", "invalid URI", "invalid connection option", "missing \"=\""]
+        let refusals = [
+            "password authentication failed", "no pg_hba.conf entry", "role \"", "database \"", "no password supplied", "invalid URI",
+            "invalid connection option", "missing \"=\"",
+        ]
         let passing = ["starting up", "shutting down", "too many clients", "remaining connection slots", "recovery mode"]
         let isRefusal = refusals.contains { message.contains($0) } && !passing.contains { message.contains($0) }
-        // The last line is the reason where several addresses were tried.
-        let line = message.split(whereSeparator: \.isNewline).last.map(String.init) ?? message
-        return PostgresFault.error(isRefusal ? "28000" : nil, line, doing: "connecting to postgres at \(shown)")
+        // What follows on further lines is advice. The server is named by us, as it may be shown.
+        let line = message.split(whereSeparator: \.isNewline).first.map(String.init) ?? message
+        let reason = line.firstRange(of: " failed: ").map { String(line[$0.upperBound...]) } ?? line
+        return PostgresFault.error(isRefusal ? "28000" : nil, reason, doing: "connecting to postgres at \(shown)")
     }
 
     /// Whether it can still be used.
@@ -96,9 +100,13 @@ final class PostgresConnection {
     }
 
     /// A name in a statement.
-    static func quoted(_ name: String) -> String { "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" }
+    static func quoted(_ name: String) -> String {
+        "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
 
-    private func lost(_ doing: String) -> SluiceError { PostgresFault.error(nil, String(cString: PQerrorMessage(connection)), doing: doing + " at \(shown)") }
+    private func lost(_ doing: String) -> SluiceError {
+        PostgresFault.error(nil, String(cString: PQerrorMessage(connection)), doing: doing + " at \(shown)")
+    }
 
     private func check(_ result: OpaquePointer?, _ doing: String) throws(SluiceError) {
         guard let result else { throw lost(doing) }

@@ -24,11 +24,14 @@ enum PostgresFault {
     ///   - doing: what was being done, with the place: it begins the sentence.
     static func error(_ state: String?, _ message: String, doing: String) -> SluiceError {
         let text = "\(doing): \(trimmed(message))" + (state.map { " (SQLSTATE \($0))" } ?? "")
-        guard let state else { return SluiceError(.postgresUnavailable, .retry, text, mend: "check that the server runs and can be reached") }
+        guard let state else {
+            return SluiceError(.postgresUnavailable, .retry, text, mend: "check that the server runs and can be reached")
+        }
         switch state.prefix(2) {
         // Connections, resources of the moment, locks and shutdowns pass.
         case "08", "57", "40": return SluiceError(.postgresUnavailable, .retry, text)
-        case "53" where state != "53100": return SluiceError(.postgresUnavailable, .retry, text, mend: "give the server more memory or connections")
+        case "53" where state != "53100":
+            return SluiceError(.postgresUnavailable, .retry, text, mend: "give the server more memory or connections")
         case "53": return SluiceError(.postgresFailed, .pause, text, mend: "make room on the server's disk")
         case "28", "3D": return SluiceError(.postgresRefused, .pause, text, mend: "check user, password and database in the sink's url")
         case "22", "23": return SluiceError(.postgresData, .data, text)

@@ -39,12 +39,13 @@ struct PostgresMigration {
 
     /// Two streams that write the same rows would double them, and each would undo the other's.
     private func own(_ table: Schema) throws(SluiceError) {
-        let owner = try connection.rows(
-            """
-            INSERT INTO sluice.owners VALUES ($1, $2, $3, $4) ON CONFLICT (tables_in, table_name, chain_id)
-            DO UPDATE SET stream = sluice.owners.stream RETURNING stream
-            """, [schema, table.name, "\(stream.chainID)", stream.pipeline], doing: "claiming table \(table.name)"
-        ).rows.first?.first ?? nil
+        let owner =
+            try connection.rows(
+                """
+                INSERT INTO sluice.owners VALUES ($1, $2, $3, $4) ON CONFLICT (tables_in, table_name, chain_id)
+                DO UPDATE SET stream = sluice.owners.stream RETURNING stream
+                """, [schema, table.name, "\(stream.chainID)", stream.pipeline], doing: "claiming table \(table.name)"
+            ).rows.first?.first ?? nil
         guard let owner, owner != stream.pipeline else { return }
         throw SluiceError(
             .postgresSchema, .pause,
@@ -54,17 +55,19 @@ struct PostgresMigration {
 
     /// A table that joins or leaves a stream later would have a hole that nothing shows: the segments speak of all tables.
     private func requireSameTables(_ tables: [Schema]) throws(SluiceError) {
-        let held = try connection.rows(
-            "SELECT min(first) FROM sluice.segments WHERE tables_in = $1 AND stream = $2 AND chain_id = $3", key,
-            doing: "reading what is there of \(stream)"
-        ).rows.first?.first ?? nil
+        let held =
+            try connection.rows(
+                "SELECT min(first) FROM sluice.segments WHERE tables_in = $1 AND stream = $2 AND chain_id = $3", key,
+                doing: "reading what is there of \(stream)"
+            ).rows.first?.first ?? nil
         let filter = "tables_in = $1 AND stream = $2 AND chain_id = $3"
         guard let held else {
             // Nothing is stored yet: what was claimed before may be given up.
             try connection.rows("DELETE FROM sluice.owners WHERE \(filter)", key, doing: "claiming tables")
             return
         }
-        let owned = try connection.rows("SELECT table_name FROM sluice.owners WHERE \(filter)", key, doing: "reading the tables of \(stream)")
+        let owned = try connection.rows(
+            "SELECT table_name FROM sluice.owners WHERE \(filter)", key, doing: "reading the tables of \(stream)")
         let names = owned.rows.compactMap { $0.first ?? nil }
         guard let different = Set(names).symmetricDifference(tables.map(\.name)).min() else { return }
         let news = names.contains(different) ? "no longer asks for" : "now asks for"

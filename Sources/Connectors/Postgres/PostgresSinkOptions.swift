@@ -17,7 +17,8 @@ public struct PostgresSinkOptions: Sendable {
     public var statementSeconds: Int
 
     public init(
-        url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000, connectSeconds: Int = 10,
+        url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000,
+        connectSeconds: Int = 10,
         statementSeconds: Int = 600
     ) {
         self.url = Secret(url)
@@ -38,7 +39,8 @@ public struct PostgresSinkOptions: Sendable {
                 example: "\"${POSTGRES_URL}\"", required: true),
             FieldSpec("schema", .string, "The schema that the tables are made in; made when it is not there.", default: "public"),
             FieldSpec(
-                "commit_rows", .int(1...10_000_000), "A transaction is committed when it holds so many rows.", default: "50000", unit: "rows"),
+                "commit_rows", .int(1...10_000_000), "A transaction is committed when it holds so many rows.", default: "50000",
+                unit: "rows"),
             FieldSpec(
                 "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "32MB"),
             FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),

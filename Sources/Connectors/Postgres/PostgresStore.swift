@@ -102,7 +102,9 @@ actor PostgresStore {
                 }
                 if let removed { try undo(removed, of: id, stream, connection) }
                 try store(stream.taken, over: stream.durable, of: id, connection)
-            } settled: { connection in try self.read(id, connection) == stream.taken }
+            } settled: { connection in
+                try self.read(id, connection) == stream.taken
+            }
         } catch {
             streams[id]?.drop()
             streams[id]?.lost = true
@@ -175,7 +177,9 @@ actor PostgresStore {
         let taken = try connection.copy(sql, doing: doing) { send in
             var encoder = CopyBinary()
             do { try encoder.encode(tables, send: send) } catch let misfit as CopyBinary.Misfit {
-                throw SluiceError(.postgresData, .data, "\(doing): row \(misfit.row) has a value for \(misfit.field) that cannot be stored: \(misfit.reason)")
+                throw SluiceError(
+                    .postgresData, .data,
+                    "\(doing): row \(misfit.row) has a value for \(misfit.field) that cannot be stored: \(misfit.reason)")
             }
         }
         guard taken == rows else {
@@ -204,7 +208,8 @@ actor PostgresStore {
         var segments: [Segment] = []
         for row in rows {
             guard let first = row[0].flatMap({ UInt64($0) }), let number = row[1].flatMap({ UInt64($0) }),
-                let hash = row[2].flatMap({ Hash32(hex: "0x" + $0) }), first <= number, segments.last.map({ $0.last.number < first }) ?? true
+                let hash = row[2].flatMap({ Hash32(hex: "0x" + $0) }), first <= number,
+                segments.last.map({ $0.last.number < first }) ?? true
             else {
                 throw SluiceError(
                     .postgresSchema, .pause, "sluice.segments at \(options.shown) is damaged for stream \(id)",

@@ -47,7 +47,8 @@ enum PostgresTables {
         let rest = table.fields.map(\.name).filter { !table.key.contains($0) }.map(PostgresConnection.quoted)
         let action = rest.isEmpty ? "NOTHING" : "UPDATE SET " + rest.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
         let columns = columns(table)
-        return "INSERT INTO \(name(table, in: schema)) (\(columns)) SELECT DISTINCT ON (\(key)) \(columns) FROM \(temporary) ORDER BY \(key) "
+        return
+            "INSERT INTO \(name(table, in: schema)) (\(columns)) SELECT DISTINCT ON (\(key)) \(columns) FROM \(temporary) ORDER BY \(key) "
             + "ON CONFLICT (\(key)) DO \(action)"
     }
 }
