@@ -42,7 +42,7 @@ extension EndToEnd {
 
         /// A pipeline from block 1,000 on into both kinds of sinks, and a state file.
         private static func prepare(_ box: Sandbox, _ body: (StateStore) async throws -> Void) async throws {
-            var place = Workplace(box, "main", port: 1, kinds: Workplace.Kind.allCases)
+            var place = Workplace(box, "main", port: 1, kinds: Workplace.Kind.embedded)
             place.start = "1000"
             try place.write()
             let store = try await StateStore.open(box.path("main.state"), clock: { 1_700_000_000_000_000 })
