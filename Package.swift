@@ -100,7 +100,7 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "SluiceTestKit",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
