@@ -22,11 +22,15 @@ public enum Catalog {
     ]
 
     /// What registers must be told by the pipelines that ask for them.
-    public static let options: [RegisterOptions] = [EventLogOptions.options]
+    public static let options: [RegisterOptions] = [EventLogOptions.options, AccountBalanceOptions.options]
 
-    /// The registers of a pipeline, as it wants them.
+    /// The registers of a pipeline, as its configuration alone wants them.
     public static func registers(of pipeline: PipelineSettings) -> [Register] {
-        pipeline.registers.compactMap { name in pipeline.configured.first { $0.register.name == name }?.register ?? register(name) }
+        pipeline.registers.compactMap { name in
+            guard let own = pipeline.configured.first(where: { $0.register.name == name }) else { return register(name) }
+            let held = StateSnapshot(version: 0, entries: own.state.map { .init(member: $0.key, items: $0.value) })
+            return own.register.tell?(pipeline.name, held).register ?? own.register
+        }
     }
 
     /// The register of a name; nil when there is none.
@@ -41,5 +45,5 @@ public enum Catalog {
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
         sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
-        options: options, tables: { name in register(name)?.schemas.map(\.name) ?? [] })
+        options: options, sharedStates: states.map(\.options), tables: { name in register(name)?.schemas.map(\.name) ?? [] })
 }

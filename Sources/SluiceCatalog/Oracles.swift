@@ -22,7 +22,7 @@ extension Catalog {
     ) -> (oracles: MakeOracle, endpoints: @Sendable () -> [EndpointSnapshot]) {
         let node = EthereumNode(EthereumNetwork(network), http: http, time: time, random: random, log: log)
         return (
-            { needs, observe in GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe) }, { node.endpoints }
+            { needs, observe in EthereumRegisters.oracle(node, needs: needs, recent: recent, observe: observe) }, { node.endpoints }
         )
     }
 }

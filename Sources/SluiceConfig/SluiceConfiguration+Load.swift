@@ -23,12 +23,14 @@ extension SluiceConfiguration {
             root, tree, decoder in
             ReferenceCheck.run(root, tree, catalog, &decoder)
             configured = OptionsCheck.run(root, tree, catalog, environment, &decoder)
+            SharedStateSettings.check(root, catalog, &decoder)
         }
-        return SluiceConfiguration(document, configured)
+        return SluiceConfiguration(document, configured, SharedStateSettings(document, catalog))
     }
 
     /// From an object without problems, and what its pipelines made of their registers.
-    private init(_ root: ConfigObject, _ configured: [String: [ConfiguredRegister]]) {
+    private init(_ root: ConfigObject, _ configured: [String: [ConfiguredRegister]], _ sharedState: SharedStateSettings?) {
+        self.sharedState = sharedState
         state = root.string("state")
         networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
         sinks = root.map("sinks").compactMap { entry in

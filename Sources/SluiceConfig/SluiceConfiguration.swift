@@ -7,6 +7,8 @@ public struct SluiceConfiguration: Sendable {
     public let networks: [NetworkSettings]
     public let sinks: [SinkSettings]
     public let pipelines: [PipelineSettings]
+    /// Where pipelines keep what they share; nil for the state file.
+    public let sharedState: SharedStateSettings?
 
     /// The network of a name; nil when there is none.
     public func network(_ name: String) -> NetworkSettings? { networks.first { $0.name == name } }

@@ -46,6 +46,8 @@ public final class Branch: Sendable {
     public let definition: PipelineDefinition
     public let goal: Goal
     public let progress: PipelineProgress
+    /// The definition as the shared state has it.
+    let told: ToldPipeline
     let sinks: [SinkAttachment]
     private let notify: @Sendable (Event) -> Void
     private let state = Mutex(State())
@@ -56,6 +58,7 @@ public final class Branch: Sendable {
         notify: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.definition = definition
+        told = ToldPipeline(definition)
         self.goal = goal
         self.sinks = sinks
         self.progress = progress

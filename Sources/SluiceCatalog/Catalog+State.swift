@@ -1,0 +1,29 @@
+public import SluiceConfig
+public import SluiceCore
+public import SluiceStore
+public import SluiceTelemetry
+import RedisConnector
+
+extension Catalog {
+    /// Where several processes can keep what they share.
+    public static let states: [StateConnector] = [
+        StateConnector(
+            SharedStateOptions("redis", "A Redis server.", RedisOptions.spec, check: RedisOptions.problems)
+        ) { options, time, log in
+            let options = try RedisOptions(options)
+            let redis = try await RedisState.open(options, time: time, log: log)
+            return OpenedState(redis, reader: redis.impatient, shown: options.shown) { await redis.close() }
+        }
+    ]
+
+    /// The shared state of a configuration: where it says, else in the state file.
+    public static func state(
+        of configuration: SluiceConfiguration, in store: StateStore, time: TimeSource = .live, log: Log
+    ) async throws -> OpenedState {
+        guard let shared = configuration.sharedState, let kind = states.first(where: { $0.options.name == shared.store }) else {
+            let stored = try await StoredState.open(store)
+            return OpenedState(stored, reader: stored, shown: "the state file \(configuration.state)") {}
+        }
+        return try await kind.open(shared.options, time, log)
+    }
+}
