@@ -1,6 +1,5 @@
 public import SluiceConfig
 public import SluiceCore
-public import SluiceStore
 public import SluiceTelemetry
 import RedisConnector
 
@@ -16,12 +15,12 @@ extension Catalog {
         }
     ]
 
-    /// The shared state of a configuration: where it says, else in the state file.
+    /// The shared state of a configuration: where it says, else what is in the state file.
     public static func state(
-        of configuration: SluiceConfiguration, in store: StateStore, time: TimeSource = .live, log: Log
+        of configuration: SluiceConfiguration, time: TimeSource = .live, log: Log, stored: () async throws -> any SharedState
     ) async throws -> OpenedState {
         guard let shared = configuration.sharedState, let kind = states.first(where: { $0.options.name == shared.store }) else {
-            let stored = try await StoredState.open(store)
+            let stored = try await stored()
             return OpenedState(stored, reader: stored, shown: "the state file \(configuration.state)") {}
         }
         return try await kind.open(shared.options, time, log)

@@ -28,8 +28,7 @@ public enum Catalog {
     public static func registers(of pipeline: PipelineSettings) -> [Register] {
         pipeline.registers.compactMap { name in
             guard let own = pipeline.configured.first(where: { $0.register.name == name }) else { return register(name) }
-            let held = StateSnapshot(version: 0, entries: own.state.map { .init(member: $0.key, items: $0.value) })
-            return own.register.tell?(pipeline.name, held).register ?? own.register
+            return own.register.tell?(pipeline.name, StateSnapshot(version: 0, entries: own.entries)).register ?? own.register
         }
     }
 

@@ -40,11 +40,14 @@ public struct Sample: Hashable, Sendable {
 public struct ToldRegister: Sendable {
     /// Of the same name and tables, with needs and maker of its own.
     public let register: Register
+    /// What it understood, as it should be written in the shared state: the same in one form only.
+    public let understood: [StateSnapshot.Entry]
     /// What of it could not be used, and is left out: a line each.
     public let problems: [String]
 
-    public init(_ register: Register, problems: [String] = []) {
+    public init(_ register: Register, understood: [StateSnapshot.Entry], problems: [String] = []) {
         self.register = register
+        self.understood = understood
         self.problems = problems
     }
 }

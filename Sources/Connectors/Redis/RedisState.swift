@@ -87,6 +87,9 @@ public final class RedisState: SharedState {
         case .remove(let members, let key): arguments = Self.operation("remove", key) + members.map(bytes)
         case .removeUnder(let member, let items, let key):
             arguments = Self.operation("remove_under", key) + [bytes(member)] + items.map(bytes)
+        case .exchange(let removing, let adding, let key):
+            let entries = (removing + adding).flatMap { [bytes($0.member), bytes("\($0.items.count)")] + $0.items.map(bytes) }
+            arguments = Self.operation("exchange", key) + [bytes("\(removing.count)")] + entries
         case .delete(let key): arguments = Self.operation("delete", key)
         case .deletePipeline(let pipeline): arguments = [bytes("delete_pipeline"), RedisKey.encoded(pipeline)]
         case .merge(let pipeline, let other): arguments = [bytes("merge"), RedisKey.encoded(pipeline), RedisKey.encoded(other)]

@@ -12,6 +12,9 @@ import SluiceTelemetry
 struct Application: Sendable {
     let configuration: SluiceConfiguration
     let store: StateStore
+    /// What the state file holds of the shared state: all of it, unless several processes share it.
+    let own: StoredState
+    let state: OpenedState
     let http: HTTPClient
     let sinks: [String: any Sink]
     /// By the network's name.
@@ -22,6 +25,8 @@ struct Application: Sendable {
     static func open(_ configuration: SluiceConfiguration, log: Log) async throws -> Application {
         let registry = try Catalog.registry()
         let store = try await StateStore.open(configuration.state)
+        let own = try await StoredState.open(store)
+        let state = try await Catalog.state(of: configuration, log: log) { own }
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
         for settings in configuration.sinks {
@@ -36,7 +41,7 @@ struct Application: Sendable {
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
-        return Application(configuration: configuration, store: store, http: http, sinks: sinks, hubs: hubs, log: log)
+        return Application(configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
     }
 
     /// A pipeline as the configuration has it, ready to join its network's hub.
@@ -45,7 +50,7 @@ struct Application: Sendable {
         var start: UInt64?
         if case .block(let number) = pipeline.start { start = number }
         let definition = PipelineDefinition(
-            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: start)
+            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: start, state: state.reader)
         return Branch(
             definition, goal: goal, sinks: pipeline.sinks.compactMap { name in sinks[name].map { SinkAttachment(name, $0) } },
             progress: PipelineProgress())
@@ -55,6 +60,7 @@ struct Application: Sendable {
     func close() async {
         for sink in sinks.values { await sink.close() }
         http.shutdown()
+        await state.close()
         await store.close()
     }
 }

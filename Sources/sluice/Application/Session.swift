@@ -20,7 +20,10 @@ enum Session {
         let log = try Logging.log(arguments, screen: screen)
         let application = try await Application.open(configuration, log: log)
         let chosen: [PipelineSettings]
-        do { chosen = try Self.pipelines(arguments, configuration) } catch {
+        do {
+            chosen = try Self.pipelines(arguments, configuration)
+            try await application.keepConfigured(chosen)
+        } catch {
             await application.close()
             throw error
         }

@@ -17,7 +17,7 @@ public enum AccountBalanceOptions {
         let whose = Set(addresses).map(\.description).sorted()
         let often = options.intervalBlocks == 1 ? "at every block" : "every \(options.intervalBlocks) blocks"
         return ConfiguredRegister(
-            AccountBalanceRegister.register(options), state: Dictionary(uniqueKeysWithValues: whose.map { ($0, []) }),
+            AccountBalanceRegister.register(options), entries: whose.map { StateSnapshot.Entry(member: $0) },
             summary: [
                 "balances of \(OptionAddress.list(whose)), \(often) and at the head",
                 "history that no endpoint has the state of: " + (options.pruned == .fail ? "an error" : "left out, with a dead letter"),

@@ -1,3 +1,4 @@
+import SluiceChain
 public import SluiceCore
 
 /// The register `account_balance`: native balances of addresses that are asked for.
@@ -18,8 +19,10 @@ public enum AccountBalanceRegister {
             tell: { pipeline, held in
                 let sample = Sample(
                     pipeline: pipeline, members: held.members, interval: options.intervalBlocks, mayLack: options.pruned == .leaveOut)
-                let problems = BalanceAsk(sample).malformed.map { "'\($0.prefix(80))' is no address (0x and 40 hex digits)" }
-                return ToldRegister(register(options, sample: sample), problems: problems)
+                let ask = BalanceAsk(sample)
+                return ToldRegister(
+                    register(options, sample: sample), understood: ask.addresses.map { .init(member: $0.description) },
+                    problems: ask.malformed.map { "'\($0.prefix(80))' is no address (0x and 40 hex digits)" })
             },
             maker: .oracle { BalancePipe(pipeline: sample?.pipeline) })
     }

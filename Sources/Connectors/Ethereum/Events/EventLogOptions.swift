@@ -11,13 +11,8 @@ public enum EventLogOptions {
         }
         for problem in reader.problems { report(problem) }
         guard reader.problems.isEmpty else { return nil }
-        var state: [String: [String]] = [:]
-        for entries in subscriptions.compactMap(\.entries) {
-            state.merge(entries) { known, new in known + new.filter { !known.contains($0) } }
-        }
-        let fixed = subscriptions.filter { $0.entries == nil }
         return ConfiguredRegister(
-            EventLogRegister.register(fixed), state: state,
+            EventLogRegister.register(subscriptions.filter { !$0.namesContracts }), entries: EventSubscription.entries(of: subscriptions),
             summary: subscriptions.isEmpty ? ["no event yet"] : subscriptions.flatMap(\.summary))
     }
 

@@ -18,7 +18,8 @@ public enum EventLogRegister {
             stateKey: stateKey, keepsFindings: subscriptions.contains(where: \.hasFactory),
             tell: { _, held in
                 let (told, problems) = EventSubscription.read(held)
-                return ToldRegister(register(fixed, told: told), problems: problems)
+                return ToldRegister(
+                    register(fixed, told: told), understood: EventSubscription.entries(of: told), problems: problems)
             },
             maker: .pipe { context in EventLogPipe(subscriptions, discovered: context.findings.compactMap(DiscoveredContract.init)) })
     }

@@ -29,10 +29,20 @@ extension EventSubscription {
         return (ordered.map { EventSubscription(addresses: $1, events: $0.compactMap { events[$0] }) }, problems)
     }
 
-    /// What stands for it in the shared state: each address with its events. Nil for contracts that are not known beforehand.
-    var entries: [String: [String]]? {
-        guard case .at(let addresses) = contracts else { return nil }
-        let declarations = events.map(\.declaration)
-        return Dictionary(uniqueKeysWithValues: addresses.map { ($0.description, declarations) })
+    /// What stands for subscriptions in the shared state: each address with its events. Those to contracts that are not known beforehand
+    /// have no place there.
+    static func entries(of subscriptions: [EventSubscription]) -> [StateSnapshot.Entry] {
+        var declarations: [Address: [String]] = [:]
+        for subscription in subscriptions {
+            guard case .at(let addresses) = subscription.contracts else { continue }
+            let own = subscription.events.map(\.declaration)
+            for address in addresses {
+                declarations[address, default: []] += own.filter { !(declarations[address] ?? []).contains($0) }
+            }
+        }
+        return declarations.map { StateSnapshot.Entry(member: $0.key.description, items: $0.value) }
     }
+
+    /// Whether its contracts are named.
+    var namesContracts: Bool { if case .at = contracts { true } else { false } }
 }
