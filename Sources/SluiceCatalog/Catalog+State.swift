@@ -1,7 +1,7 @@
+import RedisConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceTelemetry
-import RedisConnector
 
 extension Catalog {
     /// Where several processes can keep what they share.

@@ -45,7 +45,8 @@ public struct FetchSummary: Sendable {
         public let addresses: [String]
 
         init(
-            _ method: String, _ what: String, perBlock: Double, perBlockAtHead: Double? = nil, topics: [String] = [], addresses: [String] = []
+            _ method: String, _ what: String, perBlock: Double, perBlockAtHead: Double? = nil, topics: [String] = [],
+            addresses: [String] = []
         ) {
             self.perBlockAtHead = perBlockAtHead ?? perBlock
             self.topics = topics

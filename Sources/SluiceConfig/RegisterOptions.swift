@@ -32,7 +32,8 @@ public struct ConfiguredRegister: Sendable {
         self.register = register
         self.entries = entries
         self.summary = summary
-    }}
+    }
+}
 
 /// Something that is wrong in the options of a register.
 public struct OptionProblem: Sendable {

@@ -32,7 +32,7 @@ extension SharedStateSettings {
                 value.mark, "shared_state.\(extra.name)", "there is \"\(chosen[0].name)\" already", "keep the shared state in one place")
         }
         for store in chosen {
-            guard let options = object.object(ifSet: store.name) else { continue }
+            guard let options = object.object(ifSet: store.name), options.isWhole(store.spec) else { continue }
             for problem in store.check(options) {
                 decoder.report(problem.mark, "shared_state.\(store.name)\(problem.path)", problem.message, problem.suggestion)
             }

@@ -11,7 +11,9 @@ extension RedisOptions {
                 "url", .url(["redis", "rediss"]),
                 "Where it is: `redis://user:password@host:port/database`; all but the host may be left out. User and password are never shown.",
                 example: "\"${REDIS_URL}\"", required: true),
-            FieldSpec("namespace", .string, "What all keys begin with. Processes share what they keep under the same.", default: "\(standard.namespace)"),
+            FieldSpec(
+                "namespace", .string, "What all keys begin with. Processes share what they keep under the same.",
+                default: "\(standard.namespace)"),
             FieldSpec(
                 "connect_timeout", .duration(.milliseconds(10)...(.seconds(60))), "Time to connect.", default: "5s"),
             FieldSpec(

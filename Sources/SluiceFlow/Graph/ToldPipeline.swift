@@ -31,12 +31,13 @@ final class ToldPipeline: Sendable {
     private let state: Mutex<State>
 
     init(_ definition: PipelineDefinition) {
-        listeners = definition.state.map { shared in
-            definition.registers.compactMap { register in
-                guard let tell = register.tell, let shape = register.stateKey else { return nil }
-                return Listener(register: register, tell: tell, view: StateView(shared, key: shape.key(of: definition.name)))
-            }
-        } ?? []
+        listeners =
+            definition.state.map { shared in
+                definition.registers.compactMap { register in
+                    guard let tell = register.tell, let shape = register.stateKey else { return nil }
+                    return Listener(register: register, tell: tell, view: StateView(shared, key: shape.key(of: definition.name)))
+                }
+            } ?? []
         state = Mutex(State(definition: definition))
     }
 
@@ -90,7 +91,8 @@ final class ToldPipeline: Sendable {
             return (state.definition, problems.filter { !state.problems.contains($0) })
         }
         for problem in news {
-            log.warning("the shared state asks for something that cannot be used", ["pipeline": "\(definition.name)", "problem": "\(problem)"])
+            log.warning(
+                "the shared state asks for something that cannot be used", ["pipeline": "\(definition.name)", "problem": "\(problem)"])
         }
         return before
     }

@@ -127,7 +127,9 @@ final class LiveReading: Sendable {
                 try await oracle.live(from: graph.position, start: start, until: until, into: graph)
             }
             return nil
-        } catch is NobodyReads { return nil } catch is NeedsChanged { return nil } catch is CancellationError { return nil } catch { return error }
+        } catch is NobodyReads { return nil } catch is NeedsChanged { return nil } catch is CancellationError { return nil } catch {
+            return error
+        }
     }
 
     private func stop() {

@@ -66,7 +66,9 @@ extension GeneratedBlock {
     /// What the block adds to the accounts that it touches; what it takes away counts from 2^256 down.
     var moves: [[UInt8]: UInt256] {
         var moves: [[UInt8]: UInt256] = [:]
-        func move(_ amount: UInt256, to account: [UInt8]) { moves[account, default: .zero] = moves[account, default: .zero].wrappingAdd(amount) }
+        func move(_ amount: UInt256, to account: [UInt8]) {
+            moves[account, default: .zero] = moves[account, default: .zero].wrappingAdd(amount)
+        }
         let baseFee = UInt64(clamping: header.baseFeePerGas?.low ?? 0)
         for transaction in transactions {
             let blobGas = UInt64(transaction.blobHashes.count) * GeneratedTransaction.blobGas

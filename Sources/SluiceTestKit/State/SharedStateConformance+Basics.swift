@@ -55,7 +55,9 @@ extension SharedStateConformance {
             try await subject.state.insert(["mine"], into: events, under: "b")
             try await subject.state.insert(["c", "d"], into: events)
             try await subject.other.exchange(
-                removing: [.init(member: "a", items: ["mine"]), .init(member: "b", items: ["mine"]), .init(member: "c"), .init(member: "x")],
+                removing: [
+                    .init(member: "a", items: ["mine"]), .init(member: "b", items: ["mine"]), .init(member: "c"), .init(member: "x"),
+                ],
                 adding: [.init(member: "e", items: ["new", "newer"]), .init(member: "f"), .init(member: "b", items: ["new"])], in: events)
             let found = try await subject.state.snapshot(of: events)
             findings.expect(found.members, ["a", "b", "d", "e", "f"])

@@ -41,7 +41,8 @@ struct Application: Sendable {
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
-        return Application(configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
+        return Application(
+            configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
     }
 
     /// A pipeline as the configuration has it, ready to join its network's hub.

@@ -44,7 +44,8 @@ extension Command {
         try await Addresses.change(arguments) { set, entries in
             if set.shape.isNested, entries.contains(where: \.items.isEmpty) {
                 throw UsageError(
-                    "which events of them? \(set.register.name) needs --event", help: "for example --event \"event Paused(address account)\"")
+                    "which events of them? \(set.register.name) needs --event",
+                    help: "for example --event \"event Paused(address account)\"")
             }
             return .exchange(removing: [], adding: entries, key: set.key)
         }
@@ -79,7 +80,10 @@ private struct AddressSet {
 
     func lines(_ held: StateSnapshot, _ style: Style) -> [String] {
         let problems = register.tell?(pipeline, held).problems ?? []
-        return ["\(style.bold(Visible.safe(pipeline)))  " + style.dim("\(register.name), \(Amount.count(UInt64(held.entries.count), "address", plural: "addresses"))")]
+        return [
+            "\(style.bold(Visible.safe(pipeline)))  "
+                + style.dim("\(register.name), \(Amount.count(UInt64(held.entries.count), "address", plural: "addresses"))")
+        ]
             + held.entries.flatMap { ["  \(Visible.safe($0.member))"] + $0.items.map { "    \(Visible.safe($0))" } }
             + problems.map { "  cannot be used: \(Visible.safe($0))" }
     }

@@ -5,7 +5,7 @@ import SluiceCore
 /// What a pipeline tells the register `account_balance`: its key `balances`.
 public enum AccountBalanceOptions {
     public static let options = RegisterOptions(AccountBalanceRegister.name, field) { value, _, report in
-        guard let object = value.object else { return nil }
+        guard let object = value.object, object.isWhole(spec) else { return nil }
         let listed = object.list("addresses").enumerated().map { index, value in
             OptionAddress.read(value, ".addresses[\(index)]", report)
         }
