@@ -42,6 +42,8 @@ public final class Branch: PipelineRun {
     public let definition: PipelineDefinition
     public let goal: Goal
     public let progress: PipelineProgress
+    /// The definition as the shared state has it.
+    let told: ToldPipeline
     let sinks: [SinkAttachment]
     private let notify: @Sendable (Event) -> Void
     private let state = Mutex(State())
@@ -53,6 +55,7 @@ public final class Branch: PipelineRun {
         notify: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.definition = definition
+        told = ToldPipeline(definition)
         self.goal = goal
         self.sinks = sinks
         self.progress = progress

@@ -76,8 +76,13 @@ extension Convoy {
         }
     }
 
+    /// One that looks up where the network stands.
     func oracle(_ branches: [Branch]) -> any Oracle {
-        surroundings.makeOracle(surroundings.registry.needs(of: branches.map(\.definition))) { event in
+        oracle(reading: surroundings.registry.needs(of: branches.map(\.definition)), for: branches)
+    }
+
+    private func oracle(reading needs: [Need], for branches: [Branch]) -> any Oracle {
+        surroundings.makeOracle(needs) { event in
             for branch in branches where branch.isActive { branch.progress.note(event) }
         }
     }
@@ -112,9 +117,7 @@ extension Convoy {
     /// other.
     private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
         let signal = StopSignal()
-        let graph = ComponentGraph(
-            registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal
-        ) { change in
+        let graph = ComponentGraph(surroundings, position: position, floor: range.lowerBound) { change in
             if case .empty = change { signal.raise() }
         }
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
@@ -129,8 +132,9 @@ extension Convoy {
         }
         try await graph.add(branches)
         for (branch, _) in branches where !branch.attach(to: graph) { graph.remove(branch) }
-        let oracle = oracle(branches.map(\.branch))
         let travellers = branches
+        // As the graph was told: all of the range is read for the same wishes.
+        let oracle = oracle(reading: graph.needs, for: travellers.map(\.branch))
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for (branch, edges) in travellers {
                 group.addTask {

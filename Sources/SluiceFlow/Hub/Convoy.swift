@@ -149,8 +149,8 @@ struct Convoy: Sendable {
             await live.hold()
             do {
                 if let ready = try await align(following) {
-                    joined = ready
                     try await live.graph.add(ready)
+                    joined = ready
                     live.release()
                     break
                 }
@@ -215,9 +215,14 @@ struct Convoy: Sendable {
         if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
         guard positions.count <= 1 else { return nil }
         let position = positions.first
-        // A start behind what is held is where reading begins; what was held before stays as it is.
+        // A start behind what is held is where reading begins; what was held before stays as it is. Others that came just before and have
+        // nothing yet must not lose what lies between: then all is read from there, and edges leave out what they have.
         let start = active.compactMap(\.start).min()
-        live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
+        let waiting = live.graph.branches.compactMap(\.start).min()
+        live.graph.start(
+            at: position.flatMap { end in
+                (start ?? 0) <= end.number + 1 && (waiting ?? .max) > end.number ? end : nil
+            })
         return edges
     }
 }

@@ -92,7 +92,7 @@ extension EtlManager {
         let network = try network(stream.network, of: request)
         let definition = PipelineDefinition(
             name: request.name, chainID: network.chainID, registers: try registers(of: request), start: stream.start,
-            state: surroundings.state)
+            state: surroundings.reader)
         return .branch(
             network.hub,
             Branch(

@@ -74,7 +74,10 @@ enum Session {
         let log = try Logging.log(arguments, screen: screen)
         let application = try await Application.open(configuration, log: log)
         let outcome: Outcome
-        do { outcome = try await body(application, stop, screen) } catch {
+        do {
+            try await application.keepConfigured(configuration.pipelines)
+            outcome = try await body(application, stop, screen)
+        } catch {
             await application.close()
             throw error
         }

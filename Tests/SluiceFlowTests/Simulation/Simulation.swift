@@ -14,12 +14,15 @@ struct Simulation: Sendable {
         var reorganisations = 0
         var crashes = 0
         var pauses = 0
+        /// Of what registers are told.
+        var changes = 0
         var blocks: UInt64 = 0
     }
 
     private struct Plan: Sendable {
         let name: String
         let registers: [Register]
+        let state: SimulatedWishes.State
         let start: UInt64
         let sinks: [(store: SimulatedStore, perTransaction: Int, holdsBack: Bool)]
     }
@@ -65,7 +68,9 @@ struct Simulation: Sendable {
         Schema(name: name, key: simulatedSchema.key, doc: "", fields: simulatedSchema.fields)
     }
 
-    static let registers: [Register] = [
+    private static func registers(_ violations: Box<[String]>) -> [Register] { plain + [SimulatedWishes.register([], violations)] }
+
+    private static let plain: [Register] = [
         Register(
             name: "values", number: RegisterType(rawValue: 200), doc: "", schemas: [simulatedSchema], needs: [Need("values")],
             maker: .oracle { Times(factor: 1, schemas: [simulatedSchema], source: "values") }),
@@ -87,6 +92,7 @@ struct Simulation: Sendable {
                     switch register {
                     case "values": value
                     case "doubled": value * 2
+                    case "told": value * 3
                     default: value * 2 % 4 == 0 ? value * 2 : nil
                     }
                 guard let shown else { continue }
@@ -105,16 +111,18 @@ struct Simulation: Sendable {
         var outcome = Outcome()
         let chain = SimulatedChain(head: UInt64.random(in: 5...60, using: &random), finality: UInt64.random(in: 4...24, using: &random))
         let memory = SimulatedMemory()
+        let violations = Box<[String]>([])
+        let trouble = SimulatedTrouble(seed: seed &+ 1, share: Double(Int.random(in: 0...3, using: &random)) * 0.03)
+        let state = SimulatedWishes.State(trouble: trouble)
         let plans = (0..<Int.random(in: 1...4, using: &random)).map { index in
             let count = Int.random(in: 1...3, using: &random)
             return Plan(
-                name: "p\(index)", registers: Array(Self.registers.shuffled(using: &random)[..<count]),
+                name: "p\(index)", registers: Array(Self.registers(violations).shuffled(using: &random)[..<count]), state: state,
                 start: UInt64.random(in: 0...8, using: &random),
                 sinks: (0..<Int.random(in: 1...2, using: &random)).map { _ in
                     (SimulatedStore(), Int.random(in: 1...5, using: &random), Int.random(in: 0..<4, using: &random) == 0)
                 })
         }
-        let trouble = SimulatedTrouble(seed: seed &+ 1, share: Double(Int.random(in: 0...3, using: &random)) * 0.03)
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             await process(plans, chain, memory, trouble, time, random: &random, outcome: &outcome, isLast: false)
             outcome.crashes += 1
@@ -123,6 +131,7 @@ struct Simulation: Sendable {
         await process(plans, chain, memory, trouble, time, random: &random, outcome: &outcome, isLast: true)
         outcome.blocks = chain.head.number
         check(plans, chain, &outcome)
+        outcome.failures += violations.value.prefix(3).map { "seed \(seed): \($0)" }
         return outcome
     }
 
@@ -133,7 +142,7 @@ struct Simulation: Sendable {
     ) async {
         let calls = Box(0)
         let registry: Registry
-        do { registry = try Registry(Self.registers) } catch {
+        do { registry = try Registry(Self.registers(Box([]))) } catch {
             outcome.failures.append("\(error)")
             return
         }
@@ -142,8 +151,10 @@ struct Simulation: Sendable {
                 registry: registry, journal: FakeJournal(), time: time,
                 log: isTraced ? Log(level: .debug, clock: { 0 }, sink: { print($0, terminator: "") }) : .disabled,
                 edgeCapacity: Int.random(in: 1...8, using: &random) << 11
-            ) { _, observe in
-                SimulatedOracle(chain: chain, memory: memory, trouble: trouble, time: time, observe: observe, calls: calls)
+            ) { needs, observe in
+                SimulatedWishes.Reader(
+                    base: SimulatedOracle(chain: chain, memory: memory, trouble: trouble, time: time, observe: observe, calls: calls),
+                    needs: needs)
             })
         let sinks = plans.map { plan in
             plan.sinks.enumerated().map { index, sink in
@@ -178,6 +189,7 @@ struct Simulation: Sendable {
             outcome.failures += result.failures
             outcome.reorganisations += result.reorganisations
             outcome.pauses += result.pauses
+            outcome.changes += result.changes
         }
     }
 
@@ -192,7 +204,7 @@ struct Simulation: Sendable {
         func branch(_ index: Int) -> Branch {
             let plan = plans[index]
             return Branch(
-                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start), goal: .follow(until: nil),
+                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state), goal: .follow(until: nil),
                 sinks: sinks[index], progress: PipelineProgress())
         }
         // Some start together, others alone.
@@ -223,7 +235,11 @@ struct Simulation: Sendable {
                     running[index] = branch(index)
                     hub.join([running[index]].compactMap { $0 })
                 }
-            default: break
+            default:
+                let key = SimulatedWishes.shape.key(of: plans[Int.random(in: 0..<plans.count, using: &random)].name)
+                let member = "m\(Int.random(in: 0..<4, using: &random))"
+                try? await plans[0].state.apply(Bool.random(using: &random) ? .insert([member], key: key) : .remove([member], key: key))
+                outcome.changes += 1
             }
         }
         guard isLast else { return outcome }

@@ -30,6 +30,7 @@ import Testing
                             total.reorganisations += outcome.reorganisations
                             total.crashes += outcome.crashes
                             total.pauses += outcome.pauses
+                            total.changes += outcome.changes
                             total.blocks += outcome.blocks
                         }
                     }
@@ -38,7 +39,7 @@ import Testing
         }
         let sum = total.value
         print(
-            "simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \(sum.pauses) pauses, \(sum.steps) steps"
+            "simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \(sum.pauses) pauses, \(sum.changes) changes of wishes, \(sum.steps) steps"
         )
     }
 
