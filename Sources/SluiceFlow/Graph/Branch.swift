@@ -37,6 +37,7 @@ public final class Branch: Sendable {
     private struct State {
         var opened: [OpenedSink] = []
         var graph: ComponentGraph?
+        var edges: [GraphEdge] = []
         var isOpen = false
         var isLeaving = false
         var end: End?
@@ -108,6 +109,8 @@ public final class Branch: Sendable {
     var isLeaving: Bool { state.withLock { $0.isLeaving } }
     /// Whether it still wants to be read for.
     var isActive: Bool { state.withLock { !$0.isLeaving && $0.end == nil } }
+    /// Whether it has ended, and nothing is done for it any more.
+    var isOver: Bool { state.withLock { $0.end != nil } }
     var opened: [OpenedSink] { state.withLock { $0.opened } }
     var until: UInt64? { if case .follow(let until) = goal { until } else { nil } }
     /// The first block that it wants whatever its sinks hold; nil: from wherever they end.
@@ -117,6 +120,9 @@ public final class Branch: Sendable {
         case .range(let range): range.lowerBound
         }
     }
+
+    /// What feeds it now, and along which edges.
+    var feed: (graph: ComponentGraph?, edges: [GraphEdge]) { state.withLock { ($0.graph, $0.edges) } }
 
     func tell(_ event: Event) { notify(event) }
 
@@ -128,8 +134,8 @@ public final class Branch: Sendable {
             let stream = try await attachment.sink.open(id, tables: definition.schemas)
             opened.append(
                 OpenedSink(
-                    name: attachment.name, id: id, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy
-                ))
+                    name: attachment.name, id: id, stream: stream, segments: try await stream.coverage(),
+                    holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
         }
         let waiters = state.withLock { state in
             state.opened = opened
@@ -141,10 +147,11 @@ public final class Branch: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Notes the graph that feeds it now. Returns false when it was asked to leave meanwhile.
-    func attach(to graph: ComponentGraph?) -> Bool {
+    /// Notes the graph that feeds it now, and along which edges. Returns false when it was asked to leave meanwhile.
+    func attach(to graph: ComponentGraph?, edges: [GraphEdge] = []) -> Bool {
         state.withLock { state in
             state.graph = graph
+            state.edges = edges
             return !state.isLeaving && state.end == nil
         }
     }

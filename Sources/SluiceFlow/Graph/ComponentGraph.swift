@@ -11,6 +11,7 @@ final class ComponentGraph: Egress {
     private let journal: any StreamJournal
     private let floor: UInt64?
     private let state = Mutex(GraphState())
+    private let turn = Turn()
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
 
@@ -124,9 +125,20 @@ final class ComponentGraph: Egress {
         for branch in branches { branch.progress.note(event) }
     }
 
+    // MARK: - By itself
+
+    /// What the components make of a batch. It goes nowhere, and nothing of it is kept.
+    func make(_ batch: Batch) -> GraphState.Made { state.withLock { $0.run(batch) } }
+
     // MARK: - Egress
 
-    func send(_ transit: Transit) async throws {
+    /// Returns when nothing is on its way between the oracle and the edges: what components have seen is in all edges, or will be made
+    /// of the block anew.
+    func settled() async { await turn.take {} }
+
+    func send(_ transit: Transit) async throws { try await turn.take { try await pass(transit) } }
+
+    private func pass(_ transit: Transit) async throws {
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):

@@ -151,6 +151,8 @@ struct Convoy: Sendable {
                 if let ready = try await align(following) {
                     joined = ready
                     try await live.graph.add(ready)
+                    // Before anything is read: whoever looks for what is on its way to a sink must find the edge.
+                    for (branch, edges) in ready where !branch.attach(to: live.graph, edges: edges) { live.graph.remove(branch) }
                     live.release()
                     break
                 }
@@ -168,7 +170,7 @@ struct Convoy: Sendable {
             if Task.isCancelled { return }
         }
         for (branch, edges) in joined {
-            if branch.attach(to: live.graph) { branch.tell(.live) } else { live.graph.remove(branch) }
+            if branch.isActive { branch.tell(.live) }
             // Whoever needs nothing more than it has is done before it begins.
             if let until = branch.until, edges.allSatisfy({ $0.position.map { $0.number >= until } ?? false }) { live.graph.remove(branch) }
         }
@@ -205,7 +207,7 @@ struct Convoy: Sendable {
         for branch in active {
             var own: [GraphEdge] = []
             for sink in branch.opened {
-                let segment = try await sink.segment()
+                let segment = try await sink.inTurn { try await sink.segment() }
                 if let segment { positions.insert(segment.last) }
                 own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: edge(into: sink)))
             }
@@ -231,7 +233,7 @@ extension Branch {
     /// Makes durable what is held, in a smaller unit if need be, and says what is not final.
     func finish(log: Log) async throws {
         for sink in opened {
-            if let position = try await sink.stream.finish() { progress.update { $0.durable[sink.name] = position } }
+            if let position = try await sink.inTurn({ try await sink.finish() }) { progress.update { $0.durable[sink.name] = position } }
             for segment in sink.held.withLock({ $0.segments }) {
                 log.warning(
                     "blocks are not final yet and were held back",

@@ -1,0 +1,52 @@
+import SluiceCore
+
+/// The blocks that went into a sink, as its stream told of them: what is durable there, and what waits for that. Pure.
+struct TakenBlocks: Sendable {
+    private(set) var durable: Coverage
+    /// Taken since, in order.
+    private var waiting: [Span] = []
+
+    /// - Parameter segments: what the sink holds to begin with.
+    init(_ segments: [Segment] = []) { durable = Coverage(segments) }
+
+    /// Notes a batch that the sink took.
+    mutating func take(_ span: Span) { waiting.append(span) }
+
+    /// Notes that what was taken up to a block is durable.
+    mutating func settle(_ position: Position, of stream: StreamID) throws {
+        // A position that nothing waits for is of what was durable before.
+        guard let end = waiting.firstIndex(where: { $0.holds(position) }) else { return }
+        for span in waiting[..<end] { try durable.append(span, stream: stream) }
+        let last = waiting[end]
+        try durable.append(last.through(position.number), stream: stream)
+        waiting.replaceSubrange(...end, with: position == last.last ? [] : [last.behind(position.number)])
+    }
+
+    /// Notes that the sink undid what lies behind a block, in the run of blocks that holds it.
+    mutating func rollback(to position: Position) {
+        // The run is the one that the sink would find, among all that it has taken.
+        var all = durable
+        for span in waiting { try? all.append(span, stream: StreamID(pipeline: "", chainID: 0)) }
+        guard let removed = all.rollback(to: position) else { return }
+        waiting = waiting.compactMap { span in
+            if removed.contains(span.first) { return nil }
+            return removed.contains(span.last.number) ? span.through(position.number) : span
+        }
+        durable = Coverage(
+            durable.segments.compactMap { segment in
+                if removed.contains(segment.first) { return nil }
+                return removed.contains(segment.last.number) ? Segment(first: segment.first, last: position) : segment
+            })
+    }
+
+    /// Whether the sink has a block. Of what is durable only numbers are known, but for the last of each segment.
+    func contains(_ block: BlockRef) -> Bool {
+        waiting.contains { $0.holds(block) } || (try? durable.require(block, in: "")) != nil
+    }
+}
+
+extension Span {
+    fileprivate func holds(_ block: BlockRef) -> Bool {
+        first <= block.number && block.number <= last.number && hash(block.number) == block.hash
+    }
+}
