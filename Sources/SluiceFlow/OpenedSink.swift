@@ -16,18 +16,28 @@ final class OpenedSink: Sendable {
     private let taken: Mutex<TakenBlocks>
     private let turn = Turn()
 
-    /// - Parameter segments: what the stream holds to begin with.
-    init(name: String, id: StreamID, stream: any SinkStream, segments: [Segment], holdsBack: Bool, policy: EdgePolicy) {
+    /// - Parameters:
+    ///   - segments: what the stream holds to begin with.
+    ///   - recent: those blocks of it that may still be orphaned.
+    init(
+        name: String, id: StreamID, stream: any SinkStream, segments: [Segment], recent: [BlockRef], holdsBack: Bool, policy: EdgePolicy
+    ) {
         self.policy = policy
         self.id = id
         self.name = name
         self.stream = stream
         self.holdsBack = holdsBack
-        taken = Mutex(TakenBlocks(segments))
+        taken = Mutex(TakenBlocks(segments, recent: recent))
     }
 
     /// What is durable in it, as far as it has told.
     var durable: [Segment] { taken.withLock { $0.durable.segments } }
+
+    /// The highest block that it was handed, stored or held back.
+    var highest: Position? {
+        let (stored, held) = (taken.withLock { $0.highest }, held.withLock { $0.segments.last?.last })
+        return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
+    }
 
     /// Runs `body` while nobody else does something to the stream. Nothing of that may be done elsewhere.
     func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
@@ -51,6 +61,9 @@ final class OpenedSink: Sendable {
         taken.withLock { $0.take(batch.span) }
         return try note(position)
     }
+
+    /// Notes that nothing up to a block will ever be undone.
+    func finalize(through number: UInt64) { taken.withLock { $0.finalize(through: number) } }
 
     func flush() async throws -> Position? { try note(try await stream.flush()) }
 

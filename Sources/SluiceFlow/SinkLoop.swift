@@ -66,6 +66,7 @@ struct SinkLoop: Sendable {
             let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
             for batch in ready { note(try await sink.write(batch)) }
         case .finalized(let number):
+            sink.finalize(through: number)
             guard sink.holdsBack else { return }
             for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.write(batch)) }
         case .rollback(let position):

@@ -5,12 +5,31 @@ struct TakenBlocks: Sendable {
     private(set) var durable: Coverage
     /// Taken since, in order.
     private var waiting: [Span] = []
+    /// Which blocks those are that may still be orphaned, by number.
+    private var recent: [UInt64: Hash32] = [:]
+    private var finalized: UInt64 = 0
 
-    /// - Parameter segments: what the sink holds to begin with.
-    init(_ segments: [Segment] = []) { durable = Coverage(segments) }
+    /// - Parameters:
+    ///   - segments: what the sink holds to begin with.
+    ///   - recent: those blocks of it that may still be orphaned.
+    init(_ segments: [Segment] = [], recent: [BlockRef] = []) {
+        durable = Coverage(segments)
+        self.recent = Dictionary(recent.map { ($0.number, $0.hash) }, uniquingKeysWith: { first, _ in first })
+    }
 
     /// Notes a batch that the sink took.
-    mutating func take(_ span: Span) { waiting.append(span) }
+    mutating func take(_ span: Span) {
+        waiting.append(span)
+        guard span.last.number > finalized else { return }
+        for number in max(span.first, finalized + 1)...span.last.number { recent[number] = span.hash(number) }
+    }
+
+    /// Notes that nothing up to a block will ever be undone: one of that number is that block.
+    mutating func finalize(through number: UInt64) {
+        guard number > finalized else { return }
+        finalized = number
+        recent = recent.filter { $0.key > number }
+    }
 
     /// Notes that what was taken up to a block is durable.
     mutating func settle(_ position: Position, of stream: StreamID) throws {
@@ -32,6 +51,7 @@ struct TakenBlocks: Sendable {
             if removed.contains(span.first) { return nil }
             return removed.contains(span.last.number) ? span.through(position.number) : span
         }
+        for number in recent.keys where removed.contains(number) { recent[number] = nil }
         durable = Coverage(
             durable.segments.compactMap { segment in
                 if removed.contains(segment.first) { return nil }
@@ -39,9 +59,13 @@ struct TakenBlocks: Sendable {
             })
     }
 
-    /// Whether the sink has a block. Of what is durable only numbers are known, but for the last of each segment.
+    /// The highest block that it has.
+    var highest: Position? { ([durable.segments.last?.last] + waiting.map(\.last)).compactMap { $0 }.max { $0.number < $1.number } }
+
+    /// Whether the sink has that very block.
     func contains(_ block: BlockRef) -> Bool {
-        waiting.contains { $0.holds(block) } || (try? durable.require(block, in: "")) != nil
+        if let hash = recent[block.number], hash != block.hash { return false }
+        return waiting.contains { $0.holds(block) } || (try? durable.require(block, in: "")) != nil
     }
 }
 

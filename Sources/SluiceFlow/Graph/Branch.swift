@@ -109,6 +109,13 @@ public final class Branch: Sendable {
     var isLeaving: Bool { state.withLock { $0.isLeaving } }
     /// Whether it still wants to be read for.
     var isActive: Bool { state.withLock { !$0.isLeaving && $0.end == nil } }
+    /// Behind which block nothing of what was kept about its blocks is of use, when some of its sinks are undone to a position: others may
+    /// hold blocks there that were not orphaned.
+    func end(of position: Position, undoing sinks: [OpenedSink]) -> Position {
+        opened.filter { sink in !sinks.contains { $0 === sink } }.compactMap(\.highest).filter { $0.number > position.number }
+            .max { $0.number < $1.number } ?? position
+    }
+
     /// Whether it has ended, and nothing is done for it any more.
     var isOver: Bool { state.withLock { $0.end != nil } }
     var opened: [OpenedSink] { state.withLock { $0.opened } }
@@ -127,14 +134,18 @@ public final class Branch: Sendable {
     func tell(_ event: Event) { notify(event) }
 
     /// Opens its sinks.
-    func open() async throws {
+    /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
+    func open(_ recent: (any RecentBlocks)?) async throws {
         var opened: [OpenedSink] = []
         for attachment in sinks {
             let id = attachment.stream ?? stream
             let stream = try await attachment.sink.open(id, tables: definition.schemas)
+            let segments = try await stream.coverage()
+            var known: [BlockRef] = []
+            for segment in segments { known += try await recent?.ancestors(of: segment.last) ?? [] }
             opened.append(
                 OpenedSink(
-                    name: attachment.name, id: id, stream: stream, segments: try await stream.coverage(),
+                    name: attachment.name, id: id, stream: stream, segments: segments, recent: known,
                     holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
         }
         let waiters = state.withLock { state in

@@ -150,9 +150,11 @@ final class ComponentGraph: Egress {
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
             try await deliver(transit)
-            for branch in branches {
+            for outlet in state.withLock({ $0.outlets }) {
+                let branch = outlet.branch
                 do {
-                    try await journal.forgetLetters(of: branch.stream, behind: position)
+                    let end = branch.end(of: position, undoing: outlet.edges.map(\.sink))
+                    try await journal.forgetLetters(of: branch.stream, behind: end)
                 } catch { fail(branch, error) }
             }
             let learning = state.withLock { state in

@@ -61,7 +61,8 @@ extension Convoy {
                         "undoing blocks that were orphaned meanwhile",
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
                     _ = try await sink.inTurn { try await sink.rollback(to: target) }
-                    try await surroundings.journal.forgetLetters(of: branch.stream, behind: target)
+                    try await surroundings.journal.forgetLetters(
+                        of: branch.stream, behind: branch.end(of: target, undoing: [sink]))
                     for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
                         try await surroundings.journal.replaceFindings(
                             [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)

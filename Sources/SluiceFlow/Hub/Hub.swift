@@ -18,6 +18,7 @@ public final class Hub: Sendable {
         let makeOracle: MakeOracle
         let registry: Registry
         let journal: any StreamJournal
+        let recent: (any RecentBlocks)?
         let time: TimeSource
         let log: Log
         /// Bytes that may wait on one edge.
@@ -25,12 +26,14 @@ public final class Hub: Sendable {
         /// What went through the components of history that was read.
         let tally = ComponentTally()
 
+        /// - Parameter recent: the blocks that the oracles remember; nil for readings whose sinks are empty to begin with.
         public init(
-            registry: Registry, journal: any StreamJournal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
-            makeOracle: @escaping MakeOracle
+            registry: Registry, journal: any StreamJournal, recent: (any RecentBlocks)? = nil, time: TimeSource, log: Log,
+            edgeCapacity: Int = 2 << 20, makeOracle: @escaping MakeOracle
         ) {
             self.registry = registry
             self.journal = journal
+            self.recent = recent
             self.time = time
             self.log = log
             self.edgeCapacity = edgeCapacity
@@ -91,7 +94,7 @@ public final class Hub: Sendable {
     /// Replays dead letters of a pipeline that nobody runs, by a branch that has not joined. Its sinks are opened, and left open.
     /// - Returns: what came of each of them, by its id.
     public func replay(_ letters: [DeadLetterRecord], of branch: Branch) async throws -> [Int64: ReplayOutcome] {
-        if branch.opened.isEmpty { try await branch.open() }
+        if branch.opened.isEmpty { try await branch.open(surroundings.recent) }
         let runtime = BranchReplay(branch: branch, surroundings: surroundings)
         return try await DeadLetterReplayer(journal: surroundings.journal, stream: branch.stream, runtime: runtime).replay(letters)
     }

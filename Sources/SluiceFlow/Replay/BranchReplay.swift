@@ -13,18 +13,24 @@ struct BranchReplay: DeadLetterReplay {
 
     /// Blocks between two wanted ones that are read for nothing, rather than asking twice.
     private static let nearby: UInt64 = 4
+    private static let readsAtOnce = 8
     /// How long it waits for a sink to take what is on its way there.
     private static let patience = Duration.seconds(20)
 
     // MARK: - Reading
 
     func read(_ numbers: [UInt64]) async throws -> [UInt64: ReplayedBlock] {
-        var blocks: [UInt64: ReplayedBlock] = [:]
-        for range in Self.ranges(numbers) {
-            let wanted = Set(numbers).intersection(range)
-            blocks.merge(try await read(range, wanted)) { _, new in new }
+        let wanted = Set(numbers)
+        return try await withThrowingTaskGroup(of: [UInt64: ReplayedBlock].self) { group in
+            var blocks: [UInt64: ReplayedBlock] = [:]
+            for (index, range) in Self.ranges(numbers).enumerated() {
+                // Enough that the way to the source and back is not waited for one block at a time.
+                if index >= Self.readsAtOnce, let some = try await group.next() { blocks.merge(some) { _, new in new } }
+                group.addTask { try await read(range, wanted.intersection(range)) }
+            }
+            for try await some in group { blocks.merge(some) { _, new in new } }
+            return blocks
         }
-        return blocks
     }
 
     /// The ranges in which some numbers lie, ascending.

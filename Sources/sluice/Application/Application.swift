@@ -32,7 +32,7 @@ struct Application: Sendable {
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
             hubs[network.name] = Hub(
                 Hub.Surroundings(
-                    registry: registry, journal: StoredJournal(store: store), time: .live, log: log,
+                    registry: registry, journal: StoredJournal(store: store), recent: recent, time: .live, log: log,
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }

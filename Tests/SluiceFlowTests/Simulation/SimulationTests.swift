@@ -31,6 +31,8 @@ import Testing
                             total.crashes += outcome.crashes
                             total.pauses += outcome.pauses
                             total.blocks += outcome.blocks
+                            total.letters += outcome.letters
+                            total.replays += outcome.replays
                         }
                     }
                 }
@@ -38,7 +40,10 @@ import Testing
         }
         let sum = total.value
         print(
-            "simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \(sum.pauses) pauses, \(sum.steps) steps"
+            """
+            simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \
+            \(sum.pauses) pauses, \(sum.letters) dead letters, \(sum.replays) replays, \(sum.steps) steps
+            """
         )
     }
 
