@@ -33,6 +33,23 @@ import Testing
         #expect([1, 9, 10, 14].allSatisfy { taken.contains(SmallChain.position($0)) })
         #expect([0, 15].allSatisfy { !taken.contains(SmallChain.position($0)) })
         #expect(!taken.contains(SmallChain.position(9, fork: 1)) && !taken.contains(SmallChain.position(12, fork: 1)))
+        try taken.settle(SmallChain.position(14), of: stream)
+        #expect(!taken.contains(SmallChain.position(12, fork: 1)) && taken.contains(SmallChain.position(12)))
+        // What is final is told by its number: there is only one.
+        taken.finalize(through: 12)
+        #expect(taken.contains(SmallChain.position(12, fork: 1)) && !taken.contains(SmallChain.position(13, fork: 1)))
+        // Another block in the place of one that was undone is that one.
+        taken.rollback(to: SmallChain.position(12))
+        taken.take(SmallChain.batch(13...15, fork: 1, parentFork: 0).span)
+        #expect(taken.contains(SmallChain.position(13, fork: 1)) && !taken.contains(SmallChain.position(13)))
+        #expect(taken.highest == SmallChain.position(15, fork: 1))
+    }
+
+    @Test("of what it began with it knows those that may still be orphaned")
+    func beginning() {
+        let taken = TakenBlocks([SmallChain.segment(1...20)], recent: (15...20).map { SmallChain.position($0) })
+        #expect(taken.contains(SmallChain.position(15)) && !taken.contains(SmallChain.position(15, fork: 1)))
+        #expect(taken.contains(SmallChain.position(14)) && taken.highest == SmallChain.position(20))
     }
 
     @Test("after any history it is what a sink with the same rules says", arguments: UInt64(1)...40)
