@@ -105,7 +105,7 @@ let package = Package(
             ],
             path: "Benchmarks", swiftSettings: house),
 
-        tests("SluiceCore", ["SluiceCore"]),
+        tests("SluiceCore", ["SluiceCore", "SluiceTestKit"]),
         tests("SluiceConfig", ["SluiceConfig", "SluiceCore"]),
         tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),

@@ -12,6 +12,7 @@ final class ComponentGraph: Egress {
     /// Whether it looks before each batch whether something else is asked for by now.
     private let follows: Bool
     private let state = Mutex(GraphState())
+    private let turn = Turn()
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
 
@@ -176,9 +177,20 @@ final class ComponentGraph: Egress {
         for branch in branches { branch.progress.note(event) }
     }
 
+    // MARK: - By itself
+
+    /// What the components make of a batch. It goes nowhere, and nothing of it is kept.
+    func make(_ batch: Batch) -> GraphState.Made { state.withLock { $0.run(batch) } }
+
     // MARK: - Egress
 
-    func send(_ transit: Transit) async throws {
+    /// Returns when nothing is on its way between the oracle and the edges: what components have seen is in all edges, or will be made
+    /// of the block anew.
+    func settled() async { await turn.take {} }
+
+    func send(_ transit: Transit) async throws { try await turn.take { try await pass(transit) } }
+
+    private func pass(_ transit: Transit) async throws {
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):
@@ -190,9 +202,11 @@ final class ComponentGraph: Egress {
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
             try await deliver(transit)
-            for branch in branches {
+            for outlet in state.withLock({ $0.outlets }) {
+                let branch = outlet.branch
                 do {
-                    try await journal.forgetLetters(of: branch.stream, behind: position)
+                    let end = branch.end(of: position, undoing: outlet.edges.map(\.sink))
+                    try await journal.forgetLetters(of: branch.stream, behind: end)
                 } catch { fail(branch, error) }
             }
             let learning = state.withLock { state in

@@ -37,7 +37,7 @@ struct Application: Sendable {
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
             hubs[network.name] = Hub(
                 Hub.Surroundings(
-                    registry: registry, journal: StoredJournal(store: store), time: .live, log: log,
+                    registry: registry, journal: StoredJournal(store: store), recent: recent, time: .live, log: log,
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
@@ -45,15 +45,15 @@ struct Application: Sendable {
             configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
     }
 
-    /// A pipeline as the configuration has it, ready to join its network's hub and read a range. Nil for one that combines streams: which
+    /// A pipeline as the configuration has it, ready to join its network's hub. Nil for one that combines streams: which
     /// of their blocks would be meant cannot be said.
-    func branch(_ pipeline: PipelineSettings, range: ClosedRange<UInt64>) -> Branch? {
+    func branch(_ pipeline: PipelineSettings, goal: Branch.Goal) -> Branch? {
         guard pipeline.synchronization == nil, let network = configuration.network(pipeline.network) else { return nil }
         let definition = PipelineDefinition(
             name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: pipeline.start.block,
             state: state.reader)
         return Branch(
-            definition, goal: .range(range),
+            definition, goal: goal,
             sinks: pipeline.uses.compactMap { use in
                 sinks[use.sink].map {
                     SinkAttachment(use.sink, $0, policy: use.whenFull.policy(folder: "\(spillFolder)/\(pipeline.name)/\(use.sink)"))

@@ -6,7 +6,7 @@ import SluiceCore
 enum SimulatedWishes {
     static let shape = StateKeyShape(prefix: "told", id: "address")
     private static let schema = Schema(name: "told", key: simulatedSchema.key, doc: "", fields: simulatedSchema.fields)
-    private static let wishes = Schema(name: "wishes", key: ["wish"], doc: "", fields: [Field("wish", .string, "")])
+    private static let wishes = Schema(name: "wishes", key: ["wish"], doc: "", fields: [Field("wish", .string, ""), Field("block_number", .int64, "")])
 
     private struct Threefold: Pipe {
         let members: [String]
@@ -42,20 +42,24 @@ enum SimulatedWishes {
 
         private struct Saying: Egress {
             let egress: any Egress
-            let table: Table
+            let wishes: [[UInt8]]
             func send(_ transit: Transit) async throws {
                 guard case .batch(let batch) = transit else { return try await egress.send(transit) }
+                var columns = SimulatedWishes.wishes.fields.map { ColumnBuilder($0.type) }
+                // Each block says it for itself: a batch may be cut.
+                for number in batch.span.first...batch.span.last.number {
+                    for wish in wishes {
+                        columns[0].append(bytes: wish)
+                        columns[1].append(number)
+                    }
+                }
+                let table = Table(
+                    schema: SimulatedWishes.wishes, columns: columns.map { $0.finish() }, rowCount: wishes.count * batch.span.count)
                 try await egress.send(.batch(Batch(chainID: batch.chainID, span: batch.span, tables: batch.tables + [table])))
             }
         }
 
-        private func saying(_ egress: any Egress) -> any Egress {
-            var column = ColumnBuilder(.string)
-            let wishes = needs.flatMap(\.addresses)
-            for wish in wishes { column.append(bytes: wish) }
-            return Saying(
-                egress: egress, table: Table(schema: SimulatedWishes.wishes, columns: [column.finish()], rowCount: wishes.count))
-        }
+        private func saying(_ egress: any Egress) -> any Egress { Saying(egress: egress, wishes: needs.flatMap(\.addresses)) }
 
         func head() async throws -> ChainHead { try await base.head() }
         func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
