@@ -147,39 +147,56 @@ extension EndToEnd {
                     _ = try await box.output(
                         "addresses", "remove", "-c", "one.yaml", "watch", tokens[0], "--register", "event_log")
                     let removed = simulator.head
-                    try await reached("later events", events(tokens[1], from: removed + 8))
+                    try await reached("later events", events(tokens[1], from: removed))
                     for run in runs { run.send(SIGINT) }
                     for run in runs { _ = try await run.wait() }
 
-                    try Self.write(box, "all", port: port)
-                    let text = Surroundings.text(of: box.path("all.yaml")).replacing("[account_balance, event_log]", with: "[erc20_transfers]")
-                        .split(separator: "\n").filter { !$0.contains("balances:") && !$0.contains("events:") }.joined(separator: "\n")
-                    try Surroundings.write(text, to: box.path("all.yaml"))
-                    _ = try await box.output(
-                        "backfill", "-c", "all.yaml", "--from", "\(Chain.first)", "--to", "\(simulator.head)", "--quiet")
+                    #expect(runs.allSatisfy { !$0.errors.contains("geheim") && !$0.output.contains("geheim") })
+                    try await Self.writeAll(box, through: simulator.head, port: port)
                     for name in names {
-                        let ends = try await Self.rows(box, name, "SELECT max(block_number) FROM account_balances")
-                        let last = try #require(Self.block(ends.first))
-                        // Complete from the first row on: nothing of the token is missing afterwards, and nothing is there twice.
-                        for (index, token) in tokens.enumerated().dropFirst() {
-                            let found = try await Self.found(box, name, token)
-                            let first = try #require(Self.block(found.first))
-                            #expect(try await found == Self.expected(box, token, first...last), "\(name), token \(index)")
-                        }
-                        let second = try #require(Self.block(try await Self.found(box, name, tokens[1]).first))
-                        #expect(second >= before, "history of an added address is not read: \(second), \(before)")
-                        // From the block after the addition on. A few may have been on their way while the command ended.
-                        let missed = try await Self.expected(box, tokens[1], (after + 8)...last)
-                        #expect(try await Self.found(box, name, tokens[1]).suffix(missed.count) == missed[...], "\(name)")
-                        let firstToken = try await Self.found(box, name, tokens[0])
-                        let end = try #require(Self.block(firstToken.last))
-                        #expect(end <= removed + 8, "\(end) \(removed)")
-                        let start = try #require(Self.block(firstToken.first))
-                        #expect(try await firstToken == Self.expected(box, tokens[0], start...end), "\(name)")
-                        #expect(runs.allSatisfy { !$0.errors.contains("geheim") && !$0.output.contains("geheim") })
+                        try await Self.expect(box, name, tokens, added: before...after, removed: removed)
                     }
                 }
             }
+        }
+
+        /// All transfers of the chain, by another register.
+        private static func writeAll(_ box: Sandbox, through head: UInt64, port: UInt16) async throws {
+            try Surroundings.write(
+                """
+                state: all.state
+                networks: { simulated: { endpoints: ["http://127.0.0.1:\(port)"] } }
+                sinks: { tables: { type: duckdb, path: all.duckdb } }
+                pipelines: { all: { network: simulated, register: erc20_transfers, sinks: [tables] } }
+
+                """, to: box.path("all.yaml"))
+            _ = try await box.output("backfill", "-c", "all.yaml", "--from", "\(Chain.first)", "--to", "\(head)", "--quiet")
+        }
+
+        /// That a process has the events of three tokens: the first until it was removed, the others from their addition on.
+        /// - Parameters:
+        ///   - added: the heads before and after the second one was added.
+        ///   - removed: the head after the first one was removed.
+        private static func expect(
+            _ box: Sandbox, _ name: String, _ tokens: [String], added: ClosedRange<UInt64>, removed: UInt64
+        ) async throws {
+            let ends = try await rows(box, name, "SELECT max(block_number) FROM account_balances")
+            let last = try #require(block(ends.first))
+            var events: [[String]] = []
+            for token in tokens { events.append(try await found(box, name, token)) }
+            // Complete from the first row on: nothing of a token is missing afterwards, and nothing is there twice.
+            for (index, token) in tokens.enumerated() {
+                let first = try #require(block(events[index].first))
+                let end = index == 0 ? try #require(block(events[0].last)) : last
+                #expect(try await events[index] == expected(box, token, first...end), "\(name), token \(index)")
+            }
+            let second = try #require(block(events[1].first))
+            #expect(second >= added.lowerBound, "history of an added address is not read: \(second), \(added)")
+            // What came after the addition was acknowledged is there from its first block on.
+            let due = try await expected(box, tokens[1], (added.upperBound + 1)...last)
+            #expect(!due.isEmpty && events[1].suffix(due.count) == due[...], "\(name)")
+            let end = try #require(block(events[0].last))
+            #expect(end <= removed, "\(name): \(end) \(removed)")
         }
 
         @Test("without Redis the state file keeps what was added; what the configuration says no more is gone with the next start")

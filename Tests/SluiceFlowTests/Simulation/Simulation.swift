@@ -204,7 +204,8 @@ struct Simulation: Sendable {
         func branch(_ index: Int) -> Branch {
             let plan = plans[index]
             return Branch(
-                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state), goal: .follow(until: nil),
+                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state),
+                goal: .follow(until: nil),
                 sinks: sinks[index], progress: PipelineProgress())
         }
         // Some start together, others alone.
