@@ -156,7 +156,9 @@ import Testing
             let error = await #expect(throws: SluiceError.self) { try await source.backfill(range, after: nil, into: log) }
             let first = try #require(sampled(range, every: 10).first)
             #expect(error?.code == .stateUnavailable && error?.class == .pause)
-            #expect(error?.message.contains("block \(first); http://127.0.0.1:\(port)") == true && error?.mend?.contains("archive endpoint") == true)
+            #expect(
+                error?.message.contains("block \(first); http://127.0.0.1:\(port)") == true
+                    && error?.mend?.contains("archive endpoint") == true)
             #expect(error?.message.contains(" answers: eth_getBalance: missing trie node") == true, "\(error?.message ?? "")")
             // With an archive beside it all is there.
             try await withSimulator(chain(history: 60)) { _, archive in

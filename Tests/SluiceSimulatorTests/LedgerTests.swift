@@ -48,7 +48,9 @@ import Testing
         }
     }
 
-    @Test("balances are what the blocks up to there moved, on every branch, in whatever order they are asked for", arguments: 1...6 as ClosedRange<UInt64>)
+    @Test(
+        "balances are what the blocks up to there moved, on every branch, in whatever order they are asked for",
+        arguments: 1...6 as ClosedRange<UInt64>)
     func sums(seed: UInt64) throws {
         let options = generated(seed: seed, history: 12)
         guard case .generated(let generator) = options.source else { return }

@@ -8,8 +8,8 @@ extension RedisOptions {
         "A Redis server, version 4 or newer, that is no cluster. It keeps what it acknowledges as well as it is set to: `appendonly yes` and `appendfsync always`.",
         [
             FieldSpec(
-                "url", .url(["redis", "rediss"]),
-                "Where it is: `redis://user:password@host:port/database`; all but the host may be left out. User and password are never shown.",
+                "url", .url(["redis"]),
+                "Where it is: `redis://user:password@host:port/database`; all but the host may be left out. User and password are never shown. There is no TLS: reach it through a private network or a tunnel.",
                 example: "\"${REDIS_URL}\"", required: true),
             FieldSpec(
                 "namespace", .string, "What all keys begin with. Processes share what they keep under the same.",
