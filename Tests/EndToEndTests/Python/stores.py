@@ -3,6 +3,7 @@
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
+    stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
 """
 import glob
@@ -22,6 +23,7 @@ KEYS = {
     "erc20_transfers": ["block_hash", "log_index"],
     "erc721_transfers": ["block_hash", "log_index"],
     "erc1155_transfers": ["block_hash", "log_index", "batch_index"],
+    "event_logs": ["block_hash", "log_index"],
 }
 
 
@@ -142,6 +144,16 @@ def sums(kind, path):
     return result
 
 
+def listed(folder, table):
+    files = glob.glob(f"{folder}/{table}/**/*.parquet", recursive=True)
+    if not files:
+        return [0, 0]
+    keys = ", ".join('"' + key + '"' for key in KEYS[table])
+    return duckdb.connect().execute(
+        f"SELECT count(*), count(DISTINCT ({keys})) FROM read_parquet('{folder}/{table}/**/*.parquet', hive_partitioning = false)"
+    ).fetchone()
+
+
 def hold(path):
     connection = duckdb.connect(path)
     print("held", flush=True)
@@ -153,4 +165,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "hold":
         hold(sys.argv[2])
     else:
-        print(json.dumps({"summary": summary, "sums": sums}[sys.argv[1]](sys.argv[2], sys.argv[3])))
+        print(json.dumps({"summary": summary, "sums": sums, "listed": listed}[sys.argv[1]](sys.argv[2], sys.argv[3])))
