@@ -39,12 +39,6 @@ extension Schema {
         let name = blockNumberField == "number" ? "hash" : "block_hash"
         return fields.contains { $0.name == name && $0.type == .fixedBytes(32) && !$0.nullable } ? name : nil
     }
-
-    /// Names of the columns by which the rows of one block are in order, as far as the key tells.
-    public var orderInBlock: [String] {
-        let same = ["chain_id", blockHashField, blockNumberField]
-        return key.filter { !same.contains($0) && index(of: $0) != nil }
-    }
 }
 
 extension Batch {

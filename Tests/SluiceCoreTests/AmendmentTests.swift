@@ -46,18 +46,15 @@ import Testing
         #expect(logs(bare.amended(by: SmallChain.amendment(5, places: [0, 1]))) == ["5.0 new", "5.1 new"])
     }
 
-    @Test("what orders the rows of a block is the key without the block; the hash is that of the row's own block")
-    func order() {
-        func schema(_ key: [String], _ fields: [(String, LogicalType)]) -> Schema {
-            Schema(name: "t", key: key, doc: "", fields: fields.map { Field($0.0, $0.1, "") })
+    @Test("the hash of a row's own block is told by the column that goes with its number")
+    func hash() {
+        func schema(_ fields: (String, LogicalType)...) -> Schema {
+            Schema(name: "t", key: [], doc: "", fields: fields.map { Field($0.0, $0.1, "") })
         }
-        let transfers = schema(
-            ["chain_id", "block_hash", "log_index", "batch_index", "gone"],
-            [("block_number", .int64), ("block_hash", .fixedBytes(32)), ("log_index", .int64), ("batch_index", .int64)])
-        #expect(transfers.orderInBlock == ["log_index", "batch_index"] && transfers.blockHashField == "block_hash")
-        #expect(SmallChain.blocks.blockHashField == "hash" && SmallChain.blocks.orderInBlock.isEmpty)
-        #expect(schema([], [("block_number", .int64), ("hash", .fixedBytes(32))]).blockHashField == nil)
-        #expect(schema([], [("block_number", .int64), ("block_hash", .string)]).blockHashField == nil)
+        #expect(SmallChain.blocks.blockHashField == "hash" && SmallChain.logs.blockHashField == "block_hash")
+        #expect(schema(("block_number", .int64), ("hash", .fixedBytes(32))).blockHashField == nil)
+        #expect(schema(("block_number", .int64), ("block_hash", .string)).blockHashField == nil)
+        #expect(schema(("number", .int64), ("block_hash", .fixedBytes(32))).blockHashField == nil)
     }
 
     @Test("coverage tells whether a block is held, and of the last of a segment which")

@@ -1,3 +1,4 @@
+import Glibc
 import SluiceCore
 import SluiceDuckDB
 
@@ -58,7 +59,7 @@ actor DuckDBStore {
         streams[id]?.held = []
         streams[id]?.heldBytes = 0
         if inTransaction { try commit() }
-        let session = try opened()
+        let session = try openedPatiently()
         try session.transaction("opening \(id) in \(options.path)") {
             try Migration(session: session, stream: id, path: options.path, compression: options.compression).run(tables)
         }
@@ -252,6 +253,14 @@ actor DuckDBStore {
         let session = try database.connect()
         self.session = session
         return session
+    }
+
+    /// Whoever only looks at a file that nobody writes, as `sluice status` does, has it open for a moment.
+    private func openedPatiently() throws -> DuckDBSession {
+        for _ in 0..<20 {
+            do { return try opened() } catch let error as SluiceError where error.code == .duckdbLocked && error.class == .pause { usleep(100_000) }
+        }
+        return try opened()
     }
 
     func ready(_ id: StreamID) throws -> Stream {

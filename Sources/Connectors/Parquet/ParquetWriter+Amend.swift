@@ -156,25 +156,27 @@ extension ParquetWriter {
         let number = DuckDBSession.quoted(try schema.requiredBlockNumberField())
         let own = amendments.filter { $0.rows.schema.name == schema.name }
         guard let column = own.first?.column else { return nil }
-        let places = own.map { amendment in
-            let list = amendment.places.sorted().map(String.init).joined(separator: ", ")
-            return "(\(number) = \(amendment.block.number) AND \(DuckDBSession.quoted(column)) IN (\(list)))"
-        }.joined(separator: " OR ")
-        let there = old.map { "SELECT * FROM read_parquet(\(Layout.pattern($0)), hive_partitioning = false) WHERE" }
-        let news = own.map(\.rows).filter { $0.rowCount > 0 }.map { TableSlice($0) }
-        if news.isEmpty {
-            // Most often what made nothing made nothing before.
-            guard let there, try !session.rows("\(there) \(places) LIMIT 1").isEmpty else { return nil }
+        // One join: a list for each block would be one each, and DuckDB sets memory aside for every join.
+        let places = own.flatMap { amendment in amendment.places.sorted().map { "(\(amendment.block.number), \($0))" } }
+        func there(_ join: String) -> String? {
+            old.map { path in
+                """
+                SELECT there.* FROM read_parquet(\(Layout.pattern(path)), hive_partitioning = false) AS there
+                \(join) JOIN (VALUES \(places.joined(separator: ", "))) AS amended (number, place)
+                ON there.\(number) = amended.number AND there.\(DuckDBSession.quoted(column)) = amended.place
+                """
+            }
         }
-        let order = ([number] + (schema.orderInBlock.isEmpty ? [column] : schema.orderInBlock).map(DuckDBSession.quoted))
-            .joined(separator: ", ")
-        try session.scanning(news, as: ScanColumn.parquet(schema)) { source in
-            // By name: a file may be older than a column.
-            let rows = ["SELECT * FROM \(source)", there.map { "\($0) NOT (\(places))" }].compactMap { $0 }
-                .joined(separator: " UNION ALL BY NAME ")
+        let news = Table.concatenated(own.map(\.rows))
+        if news.rowCount == 0 {
+            // Most often what made nothing made nothing before.
+            guard let there = there("SEMI"), try !session.rows("\(there) LIMIT 1").isEmpty else { return nil }
+        }
+        // New rows behind the others: to sort a file takes more memory than to write it. By name, because a file may be older than a column.
+        try session.scanning([TableSlice(news)], as: ScanColumn.parquet(schema)) { source in
+            let rows = [there("ANTI"), "SELECT * FROM \(source)"].compactMap { $0 }.joined(separator: " UNION ALL BY NAME ")
             try session.execute(
-                "COPY (SELECT * FROM (\(rows)) ORDER BY \(order)) TO \(DuckDBSession.literal(partial)) (\(options.copyOptions))",
-                doing: "writing \(partial)")
+                "COPY (\(rows)) TO \(DuckDBSession.literal(partial)) (\(options.copyOptions))", doing: "writing \(partial)")
         }
         let count = try session.rows("SELECT count(*) FROM read_parquet(\(Layout.pattern(partial)))").first?.first?.uint64 ?? 0
         if count == 0 { try Layout.remove(partial) }

@@ -5,6 +5,7 @@ psql for a schema of a PostgreSQL database (URL#SCHEMA).
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
+    stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
 """
 import glob
@@ -25,6 +26,7 @@ KEYS = {
     "erc20_transfers": ["block_hash", "log_index"],
     "erc721_transfers": ["block_hash", "log_index"],
     "erc1155_transfers": ["block_hash", "log_index", "batch_index"],
+    "event_logs": ["block_hash", "log_index"],
 }
 
 
@@ -165,7 +167,7 @@ def sums(kind, path):
     def rows(table):
         return str(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) if table in tables else "0"
 
-    result = {"rows." + table: rows(table) for table in KEYS}
+    result = {"rows." + table: rows(table) for table in KEYS if table != "event_logs"}
     for name, table, column in [
         ("block_gas_used", "blocks", "gas_used"),
         ("block_transactions", "blocks", "transaction_count"),
@@ -182,6 +184,16 @@ def sums(kind, path):
     return result
 
 
+def listed(folder, table):
+    files = glob.glob(f"{folder}/{table}/**/*.parquet", recursive=True)
+    if not files:
+        return [0, 0]
+    keys = ", ".join('"' + key + '"' for key in KEYS[table])
+    return duckdb.connect().execute(
+        f"SELECT count(*), count(DISTINCT ({keys})) FROM read_parquet('{folder}/{table}/**/*.parquet', hive_partitioning = false)"
+    ).fetchone()
+
+
 def hold(path):
     connection = duckdb.connect(path)
     print("held", flush=True)
@@ -193,4 +205,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "hold":
         hold(sys.argv[2])
     else:
-        print(json.dumps({"summary": summary, "sums": sums}[sys.argv[1]](sys.argv[2], sys.argv[3])))
+        print(json.dumps({"summary": summary, "sums": sums, "listed": listed}[sys.argv[1]](sys.argv[2], sys.argv[3])))
