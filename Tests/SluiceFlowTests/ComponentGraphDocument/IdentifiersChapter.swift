@@ -97,7 +97,7 @@ extension ComponentGraphDocument {
             let chain = ManagedChain()
             let manager = try chain.manager()
             try await working(manager) {
-                let ids = try await manager.create([chain.request("p", registers: ["geth_block"]), chain.request("q", registers: ["blocks"])])
+                let ids = try await manager.create([chain.request("p"), chain.request("q", sinks: ["b"], registers: ["blocks"])])
                 #expect(Set(ids).count == 2)
                 for (id, name) in zip(ids, ["p", "q"]) { #expect(await manager.pipeline(id)?.request.name == name) }
                 #expect(await Set(manager.list.map(\.puuid)) == Set(ids))
@@ -123,11 +123,12 @@ extension ComponentGraphDocument {
 
         @Test("pipelines whose PIDs collide are recognised: they are perhaps the same")
         func collisions() async throws {
-            let chain = ManagedChain()
+            var chain = ManagedChain()
+            chain.more["c"] = TableSink()
             let manager = try chain.manager()
             try await working(manager) {
                 let ids = try await manager.create([
-                    chain.request("p"), chain.request("q", sinks: ["b"]), chain.request("r", registers: ["blocks"]),
+                    chain.request("p"), chain.request("q", sinks: ["b"]), chain.request("r", sinks: ["c"], registers: ["blocks"]),
                 ])
                 #expect(ids[0].pid == ids[1].pid && ids[0].pid != ids[2].pid)
                 // Whichever of the two is live later is merged into the other.
