@@ -47,15 +47,16 @@ struct NumberPipe: Pipe {
 }
 
 /// A register of numbers that are made of those of others.
+/// - Parameter table: what it reads of them; nil: the tables that are called like them.
 func numbers(
-    _ name: String, _ number: UInt8, of sources: String..., addressed key: StateKeyShape? = nil,
+    _ name: String, _ number: UInt8, of sources: String..., addressed key: StateKeyShape? = nil, reading table: String? = nil,
     by change: @escaping @Sendable (Int64) throws -> Int64?
 ) -> Register {
-    let schema = NumberPipe.schema(name)
+    let (schema, tables) = (NumberPipe.schema(name), table.map { [$0] } ?? sources)
     return Register(
         name: name, number: RegisterType(rawValue: number), doc: "", schemas: [schema], dependencies: sources,
-        needs: sources.map { Need($0) }, isAddressed: key != nil, stateKey: key,
-        maker: .pipe { _ in NumberPipe(sources: sources, schemas: [schema], change: change) })
+        needs: tables.map { Need($0) }, isAddressed: key != nil, stateKey: key,
+        maker: .pipe { _ in NumberPipe(sources: tables, schemas: [schema], change: change) })
 }
 
 /// Keeps batches as they come, and undoes what is undone. Says what came, in order.

@@ -54,17 +54,12 @@ extension ComponentGraphDocument {
 
         @Test("a pipe that cannot go on tells the manager: the pipelines that need it are in error with its reason, and no other")
         func activity() async throws {
-            let broken = numbers("broken", 210, of: "geth_block_numbers") { number in
+            let broken = numbers("broken", 210, of: "geth_block", reading: "rows") { number in
                 guard number < 60 else { throw SluiceError(.init("broken"), .fatal, "the pipe cannot read \(number)") }
                 return number
             }
-            // The oracle's register is a component as well.
-            let source = Register(
-                name: "geth_block_numbers", number: RegisterType(rawValue: 209), doc: "", schemas: [NumberPipe.schema("geth_block_numbers")],
-                dependencies: ["geth_block"], needs: [Need("rows")],
-                maker: .pipe { _ in NumberPipe(sources: ["rows"], schemas: [NumberPipe.schema("geth_block_numbers")]) { $0 } })
             var chain = ManagedChain()
-            chain.registers += [source, broken]
+            chain.registers.append(broken)
             let (made, other) = (TableSink(), chain.sinks["a"])
             chain.more["made"] = made
             let manager = try chain.manager()
