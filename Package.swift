@@ -113,7 +113,12 @@ let package = Package(
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB", "SluiceTelemetry"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"], exclude: ["Golden"]),
         tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceConfig", "SluiceCore"]),
-        tests("SluiceFlow", ["SluiceFlow", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceStore"]),
+        tests(
+            "SluiceFlow",
+            [
+                "SluiceFlow", "SluiceCore", "SluiceChain", "SluiceNet", "SluiceTelemetry", "SluiceTestKit", "SluiceStore", "SluiceSimulator",
+                "EthereumConnector",
+            ]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
         tests(
             "EthereumConnector",

@@ -44,6 +44,19 @@ final class FakeOracle: Oracle {
 
     func made(for needs: [Need]) { state.withLock { $0.needs.append(Set(needs)) } }
 
+    /// Lets the chain grow.
+    func grow(_ count: UInt64) {
+        state.withLock { state in
+            let head = UInt64(state.chain.count)
+            state.chain += (head..<head + count).map { FakeBlock(number: $0, branch: 0) }
+        }
+    }
+
+    /// What a clean run over some blocks of the chain, as it is now, leaves in a sink.
+    func rows(_ range: ClosedRange<UInt64>) -> [UInt64: [UInt8]] {
+        Dictionary(uniqueKeysWithValues: canonical.filter { range.contains($0.number) }.map { ($0.number, $0.hash.bytes) })
+    }
+
     let state: Mutex<State>
     private let perBatch: Int
 

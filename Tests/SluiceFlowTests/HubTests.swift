@@ -15,11 +15,6 @@ import Testing
             sinks: sinks.enumerated().map { SinkAttachment("sink\($0.offset)", $0.element) }, progress: progress, stop: stop)
     }
 
-    /// What a clean run over the chain would leave.
-    private func clean(_ oracle: FakeOracle, _ range: ClosedRange<UInt64>) -> [UInt64: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: oracle.canonical.filter { range.contains($0.number) }.map { ($0.number, $0.hash.bytes) })
-    }
-
     /// Runs until a condition holds, then stops in good order.
     private func follow(_ runner: Run, stop: StopSignal, until condition: @escaping @Sendable () -> Bool) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -38,12 +33,12 @@ import Testing
         let oracle = FakeOracle(head: 60, finalized: 50)
         let sinks = [FakeSink(), FakeSink(perTransaction: 1, isSlow: true)]
         #expect(try await runner(oracle, sinks).backfill(3...47))
-        for sink in sinks { #expect(sink.rows == clean(oracle, 3...47)) }
+        for sink in sinks { #expect(sink.rows == oracle.rows(3...47)) }
         let writes = sinks.map(\.writes.count)
         #expect(try await runner(oracle, sinks).backfill(3...47))
         #expect(sinks.map(\.writes.count) == writes)
         #expect(try await runner(oracle, sinks).backfill(0...50))
-        for sink in sinks { #expect(sink.rows == clean(oracle, 0...50) && sink.segments.count <= 2) }
+        for sink in sinks { #expect(sink.rows == oracle.rows(0...50) && sink.segments.count <= 2) }
         let error = await #expect(throws: SluiceError.self) { _ = try await runner(oracle, sinks).backfill(0...61) }
         #expect(error?.code == .beyondHead)
     }
@@ -56,7 +51,7 @@ import Testing
         try await runner(oracle, [ahead]).follow(until: 25)
         _ = try await runner(oracle, [behind]).backfill(5...9)
         try await runner(oracle, [ahead, behind]).follow(until: 40)
-        #expect(ahead.rows == clean(oracle, 0...40) && behind.rows == clean(oracle, 0...40))
+        #expect(ahead.rows == oracle.rows(0...40) && behind.rows == oracle.rows(0...40))
         for sink in [ahead, behind] {
             let written = sink.writes.flatMap { Array($0) }
             #expect(Set(written).count == written.count && written.count == 41)
@@ -73,7 +68,7 @@ import Testing
         #expect(error?.message == "the sink is full")
         #expect(bad.rows.count < 31)
         try await runner(oracle, [good, bad]).follow(until: 80)
-        #expect(good.rows == clean(oracle, 0...80) && bad.rows == clean(oracle, 0...80))
+        #expect(good.rows == oracle.rows(0...80) && bad.rows == oracle.rows(0...80))
     }
 
     @Test("an upstream that fails is asked again, from where it ended", arguments: [SluiceError.Class.retry, .endpoint, .split])
@@ -86,7 +81,7 @@ import Testing
         try await runner(oracle, [behind], start: 10).follow(until: 25)
         for number in [26, 34, 40] as [UInt64] { oracle.fail(at: number, kind) }
         try await runner(oracle, [ahead, behind]).follow(until: 40)
-        #expect(ahead.rows == clean(oracle, 0...40) && behind.rows == clean(oracle, 0...40))
+        #expect(ahead.rows == oracle.rows(0...40) && behind.rows == oracle.rows(0...40))
     }
 
     @Test("what only the operator can mend ends the run", arguments: [SluiceError.Class.pause, .config, .fatal, .data])
@@ -97,7 +92,7 @@ import Testing
         let error = await #expect(throws: SluiceError.self) { try await runner(oracle, [sink]).follow(until: 40) }
         #expect(error?.class == kind)
         try await runner(oracle, [sink]).follow(until: 40)
-        #expect(sink.rows == clean(oracle, 0...40))
+        #expect(sink.rows == oracle.rows(0...40))
     }
 
     @Test("reorganisations while following leave the canonical chain, in sinks that undo and in sinks that wait")
@@ -115,16 +110,16 @@ import Testing
                 oracle.reorganise(behind: 22, to: head, branch: branch)
                 let last = oracle.canonical[Int(head)].ref
                 for _ in 0..<5_000 where progress.snapshot.durable["sink0"] != last { try await Task.sleep(for: .milliseconds(1)) }
-                #expect(undoing.rows == clean(oracle, 0...head))
+                #expect(undoing.rows == oracle.rows(0...head))
                 // The batch that holds block 20 ends behind it, and waits as a whole.
-                #expect(waiting.rows == clean(oracle, 0...19), "nothing that is not final")
+                #expect(waiting.rows == oracle.rows(0...19), "nothing that is not final")
             }
             oracle.state.withLock { $0.finalized = 38 }
             for _ in 0..<5_000 where waiting.rows.count < 39 { try await Task.sleep(for: .milliseconds(1)) }
             stop.raise()
             try await group.waitForAll()
         }
-        #expect(undoing.rows == clean(oracle, 0...38) && waiting.rows == clean(oracle, 0...38))
+        #expect(undoing.rows == oracle.rows(0...38) && waiting.rows == oracle.rows(0...38))
         #expect(waiting.state.withLock { $0.rollbacks } == [])
         let written = waiting.writes.flatMap { Array($0) }
         #expect(Set(written).count == written.count)
@@ -145,8 +140,8 @@ import Testing
         }
         #expect(sinks[0].rows.count < 200)
         try await runner(oracle, sinks).follow(until: 200)
-        #expect(sinks[0].rows == clean(oracle, 0...200))
-        #expect(sinks[1].rows == clean(oracle, 0...190).filter { $0.key <= (sinks[1].segments.last?.last.number ?? 0) })
+        #expect(sinks[0].rows == oracle.rows(0...200))
+        #expect(sinks[1].rows == oracle.rows(0...190).filter { $0.key <= (sinks[1].segments.last?.last.number ?? 0) })
         #expect(sinks[1].rows.count > 185)
     }
 
@@ -158,7 +153,7 @@ import Testing
         oracle.reorganise(behind: 25, to: 35, branch: 1)
         try await runner(oracle, sinks).follow(until: 35)
         for sink in sinks {
-            #expect(sink.rows == clean(oracle, 0...35))
+            #expect(sink.rows == oracle.rows(0...35))
             #expect(sink.state.withLock { $0.rollbacks } == [25])
         }
         #expect(oracle.calls.filter { $0.hasPrefix("live") }.last == "live from 25 start 0")
@@ -169,9 +164,9 @@ import Testing
         let oracle = FakeOracle(head: 30, finalized: 20)
         let sink = FakeSink()
         try await runner(oracle, [sink], start: nil).follow(until: 30)
-        #expect(sink.rows == clean(oracle, 30...30))
+        #expect(sink.rows == oracle.rows(30...30))
         oracle.state.withLock { state in state.chain += (31...50).map { FakeBlock(number: $0, branch: 0) } }
         try await runner(oracle, [sink], start: nil).follow(until: 50)
-        #expect(sink.rows == clean(oracle, 30...50) && sink.segments.count == 1)
+        #expect(sink.rows == oracle.rows(30...50) && sink.segments.count == 1)
     }
 }

@@ -1,106 +1,22 @@
 import SluiceCore
 import SluiceStore
-import SluiceTelemetry
 import Synchronization
 import Testing
 
 @testable import SluiceFlow
 
-/// A shelf in memory, that may refuse.
-private final class MemoryShelf: PipelineShelf {
-    let records = Mutex<[String: PipelineRecord]>([:])
-    let refuses = Mutex(false)
-
-    private func check() throws {
-        if refuses.withLock({ $0 }) { throw SluiceError(.init("shelf"), .pause, "the shelf refuses") }
-    }
-    func save(_ record: PipelineRecord) async throws {
-        try check()
-        records.withLock { $0[record.puuid] = record }
-    }
-    func setState(_ state: PipelineRecord.State, error: String?, of puuid: String) async throws {
-        records.withLock {
-            $0[puuid]?.state = state
-            $0[puuid]?.error = error
-        }
-    }
-    func replace(old puuid: String, with record: PipelineRecord) async throws {
-        try check()
-        records.withLock {
-            $0[puuid] = nil
-            $0[record.puuid] = record
-        }
-    }
-    func remove(_ puuid: String) async throws { _ = records.withLock { $0.removeValue(forKey: puuid) } }
-    func all() async throws -> [PipelineRecord] { records.withLock { $0.values.sorted { $0.name < $1.name } } }
-}
-
-/// A sink that cannot be opened.
-private struct ClosedSink: Sink {
-    let delivery = Delivery.exactlyOnce
-    let holdsBackToFinality = false
-    func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
-        throw SluiceError(.init("closed"), .pause, "the sink cannot be opened")
-    }
-    func close() async {}
-}
-
 @Suite("EtlManager", .timeLimit(.minutes(1))) struct ManagerTests {
-    private static let first = Register(
-        name: "geth_block", number: .gethBlock, doc: "", schemas: [rowsSchema], needs: [Need("rows")], maker: .oracle { PassPipe() })
-    /// The same table under another name: what asks for it is no collision.
-    private static let others = Register(
-        name: "blocks", number: .blocks, doc: "", schemas: [rowsSchema], needs: [Need("rows")],
-        maker: .oracle { PassPipe() })
-    private let oracle = FakeOracle(head: 100, finalized: 90)
-    private let sinks = ["a": FakeSink(), "b": FakeSink()]
-    private let shelf = MemoryShelf()
+    private let chain = ManagedChain()
+    private var oracle: FakeOracle { chain.oracle }
+    private var sinks: [String: FakeSink] { chain.sinks }
+    private var shelf: MemoryShelf { chain.shelf }
 
-    private func manager(limit: Int = 10) throws -> EtlManager {
-        var all: [String: any Sink] = ["closed": ClosedSink()]
-        for (name, sink) in sinks { all[name] = sink }
-        return EtlManager(
-            EtlManager.Surroundings(
-                registry: try Registry([Self.first, Self.others]),
-                networks: ["chain": EtlManager.Network(kind: .layer1, chainID: 1, hub: hub(oracle, registers: [Self.first, Self.others]))],
-                sinks: all, shelf: shelf,
-                limit: limit, log: .disabled), random: SeededRandom(seed: 7))
-    }
+    private func manager(limit: Int = 10) throws -> EtlManager { try chain.manager(limit: limit) }
 
     private func request(
         _ name: String, start: UInt64? = 0, sinks: [String] = ["a"], registers: [String] = ["geth_block"]
     ) -> PipelineRequest {
-        PipelineRequest(name: name, network: "chain", registers: registers, start: start, sinks: sinks)
-    }
-
-    private func working(_ manager: EtlManager, _ body: () async throws -> Void) async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await manager.run() }
-            try await body()
-            await manager.shutDown()
-            try await group.waitForAll()
-        }
-    }
-
-    private func eventually(_ what: Comment, _ condition: () async -> Bool) async throws {
-        for _ in 0..<5_000 {
-            if await condition() { return }
-            try await Task.sleep(for: .milliseconds(1))
-        }
-        #expect(await condition(), what)
-    }
-
-    private func state(_ manager: EtlManager, _ puuid: PUUID) async -> PipelineState? { await manager.pipeline(puuid)?.state }
-
-    private func grow(_ count: UInt64) {
-        oracle.state.withLock { state in
-            let head = UInt64(state.chain.count)
-            state.chain += (head..<head + count).map { FakeBlock(number: $0, branch: 0) }
-        }
-    }
-
-    private func clean(_ range: ClosedRange<UInt64>) -> [UInt64: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: oracle.canonical.filter { range.contains($0.number) }.map { ($0.number, $0.hash.bytes) })
+        chain.request(name, start: start, sinks: sinks, registers: registers)
     }
 
     @Test("EtlManager is used for creating a new pipeline: it reads its history, then it is live, under a PUUID made of its PID")
@@ -109,14 +25,14 @@ private struct ClosedSink: Sink {
         try await working(manager) {
             let puuid = try await manager.create(request("p", start: 3))
             #expect(puuid.pid == PipelinePID(bytes: [2, 1, 2, 1, 2, 1, 2, 1, 2]))
-            #expect(await state(manager, puuid) == .backfill)
-            try await eventually("it is live") { await state(manager, puuid) == .live }
-            grow(5)
+            #expect(await manager.state(of: puuid) == .backfill)
+            try await eventually("it is live") { await manager.state(of: puuid) == .live }
+            oracle.grow(5)
             try await eventually("it follows") { sinks["a"]?.rows.count == 103 }
             #expect(await manager.list.map(\.request.name) == ["p"])
             #expect(shelf.records.withLock { $0[puuid.fullText]?.state } == .live)
         }
-        #expect(sinks["a"]?.rows == clean(3...105))
+        #expect(sinks["a"]?.rows == oracle.rows(3...105))
     }
 
     @Test("what cannot be is refused with the reason and the mend, and nothing is made")
@@ -144,23 +60,23 @@ private struct ClosedSink: Sink {
         let manager = try manager()
         try await working(manager) {
             let puuid = try await manager.create(request("p"))
-            try await eventually("it is live") { await state(manager, puuid) == .live && sinks["a"]?.rows.count == 101 }
+            try await eventually("it is live") { await manager.state(of: puuid) == .live && sinks["a"]?.rows.count == 101 }
             try await manager.pause(puuid)
-            #expect(await state(manager, puuid) == .paused)
-            grow(10)
+            #expect(await manager.state(of: puuid) == .paused)
+            oracle.grow(10)
             try await Task.sleep(for: .milliseconds(20))
             #expect(sinks["a"]?.rows.count == 101)
             try await manager.resume(puuid)
             try await eventually("it has caught up") { sinks["a"]?.rows.count == 111 }
             try await manager.stop(puuid)
-            #expect(await state(manager, puuid) == .stopped)
+            #expect(await manager.state(of: puuid) == .stopped)
             let error = await #expect(throws: SluiceError.self) { try await manager.resume(puuid) }
             #expect(error?.code == .illegalTransition && error?.mend?.contains("restart") == true)
             try await manager.restart(stopped: puuid)
-            grow(4)
+            oracle.grow(4)
             try await eventually("it is back") { sinks["a"]?.rows.count == 115 }
         }
-        #expect(sinks["a"]?.rows == clean(0...114) && sinks["a"]?.segments.count == 1)
+        #expect(sinks["a"]?.rows == oracle.rows(0...114) && sinks["a"]?.segments.count == 1)
     }
 
     @Test("a pipeline in error can be resumed at any time, from its last position, and takes no other with it")
@@ -169,14 +85,14 @@ private struct ClosedSink: Sink {
         try await working(manager) {
             sinks["a"]?.state.withLock { $0.failAt = 40 }
             let puuids = try await manager.create([request("bad"), request("good", start: 1, sinks: ["b"], registers: ["blocks"])])
-            try await eventually("it failed") { await state(manager, puuids[0]) == .error }
+            try await eventually("it failed") { await manager.state(of: puuids[0]) == .error }
             #expect(await manager.pipeline(puuids[0])?.failure?.message == "the sink is full")
-            try await eventually("the other is live") { await state(manager, puuids[1]) == .live && sinks["b"]?.rows.count == 100 }
+            try await eventually("the other is live") { await manager.state(of: puuids[1]) == .live && sinks["b"]?.rows.count == 100 }
             #expect(shelf.records.withLock { $0[puuids[0].fullText]?.error } == "the sink is full")
             try await manager.resume(puuids[0])
             try await eventually("it is complete") { sinks["a"]?.rows.count == 101 }
         }
-        #expect(sinks["a"]?.rows == clean(0...100))
+        #expect(sinks["a"]?.rows == oracle.rows(0...100))
     }
 
     @Test(
@@ -186,23 +102,23 @@ private struct ClosedSink: Sink {
         let manager = try manager()
         try await working(manager) {
             let first = try await manager.create(request("p0"))
-            try await eventually("the first is live") { await state(manager, first) == .live }
+            try await eventually("the first is live") { await manager.state(of: first) == .live }
             let second = try await manager.create(request("p1", sinks: ["b"]))
             #expect(second.pid == first.pid && second != first)
             try await eventually("they are one once the second has read its history") {
                 await manager.pipeline(second)?.mergedInto == first
             }
-            grow(6)
+            oracle.grow(6)
             try await eventually("both sinks go on") { sinks["a"]?.rows.count == 107 && sinks["b"]?.rows.count == 107 }
             let error = await #expect(throws: SluiceError.self) { try await manager.pause(second) }
             #expect(error?.code == .illegalTransition)
             try await manager.remove(first)
             #expect(await manager.list.map(\.request.name) == ["p1"])
-            grow(3)
+            oracle.grow(3)
             try await eventually("the second goes on by itself") { sinks["b"]?.rows.count == 110 }
             #expect(await manager.pipeline(second)?.mergedInto == nil && sinks["a"]?.rows.count == 107)
         }
-        #expect(sinks["b"]?.rows == clean(0...109) && sinks["b"]?.segments.count == 1)
+        #expect(sinks["b"]?.rows == oracle.rows(0...109) && sinks["b"]?.segments.count == 1)
     }
 
     @Test("pipelines of equal PID that differ in what they read are no collision")
@@ -227,17 +143,17 @@ private struct ClosedSink: Sink {
         let manager = try manager()
         try await working(manager) {
             let old = try await manager.create(request("p"))
-            try await eventually("it is live") { await state(manager, old) == .live && sinks["a"]?.rows.count == 101 }
+            try await eventually("it is live") { await manager.state(of: old) == .live && sinks["a"]?.rows.count == 101 }
             await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["nowhere"])) }
             shelf.refuses.withLock { $0 = true }
             await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["b"])) }
             shelf.refuses.withLock { $0 = false }
             await #expect(throws: SluiceError.self) { try await manager.update(old, to: request("p", sinks: ["closed"])) }
             #expect(await manager.list.map(\.puuid) == [old])
-            grow(5)
+            oracle.grow(5)
             try await eventually("the old one goes on") { sinks["a"]?.rows.count == 106 }
             let new = try await manager.update(old, to: request("p", start: 10, sinks: ["b"]))
-            try await eventually("the new one is live") { await state(manager, new) == .live && sinks["b"]?.rows.count == 96 }
+            try await eventually("the new one is live") { await manager.state(of: new) == .live && sinks["b"]?.rows.count == 96 }
             #expect(await manager.list.map(\.puuid) == [new] && sinks["a"]?.rows.count == 106)
             #expect(shelf.records.withLock { Array($0.keys) } == [new.fullText])
         }
@@ -245,27 +161,27 @@ private struct ClosedSink: Sink {
 
     @Test("definitions and states come back after a crash: what worked goes on, what was paused stays paused")
     func restore() async throws {
-        let (working, paused): (PUUID, PUUID)
+        let (works, paused): (PUUID, PUUID)
         do {
             let manager = try manager()
             let puuids = try await manager.create([request("works"), request("waits", start: 5, sinks: ["b"], registers: ["blocks"])])
-            try await self.working(manager) {
-                for puuid in puuids { try await eventually("live") { await state(manager, puuid) == .live } }
+            try await working(manager) {
+                for puuid in puuids { try await eventually("live") { await manager.state(of: puuid) == .live } }
                 try await manager.pause(puuids[1])
             }
-            (working, paused) = (puuids[0], puuids[1])
+            (works, paused) = (puuids[0], puuids[1])
         }
-        grow(10)
+        oracle.grow(10)
         let manager = try manager()
-        try await self.working(manager) {
+        try await working(manager) {
             for record in shelf.records.withLock({ $0.values }) {
                 let request = try PipelineRequest(json: record.definition)
                 #expect(request.name == record.name && request.json == record.definition)
             }
             try await manager.restore()
             try await eventually("it goes on") { sinks["a"]?.rows.count == 111 }
-            #expect(await state(manager, paused) == .paused && sinks["b"]?.rows.count == 96)
-            #expect(await manager.pipeline(working)?.request.name == "works")
+            #expect(await manager.state(of: paused) == .paused && sinks["b"]?.rows.count == 96)
+            #expect(await manager.pipeline(works)?.request.name == "works")
             try await manager.resume(paused)
             try await eventually("it is resumed") { sinks["b"]?.rows.count == 106 }
         }

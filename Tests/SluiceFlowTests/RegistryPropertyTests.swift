@@ -33,14 +33,16 @@ import Testing
             var node = Node(name: "r\(index)", number: UInt8(100 + index), isOracle: index < oracles, tables: [])
             node.tables = (0..<Int.random(in: 1...3, using: &random)).map { "\(node.name)_\($0)" }
             node.isAddressed = Int.random(in: 0..<4, using: &random) == 0
-            node.hasKey = node.isAddressed
             if node.isOracle {
                 node.needs = node.tables
             } else {
                 let sources = nodes.shuffled(using: &random).prefix(Int.random(in: 1...3, using: &random))
+                // What is made from something addressed is addressed.
+                if sources.contains(where: \.isAddressed) { node.isAddressed = true }
                 node.dependencies = sources.map(\.name)
                 node.needs = sources.flatMap(\.tables).filter { _ in Bool.random(using: &random) }
             }
+            node.hasKey = node.isAddressed
             nodes.append(node)
         }
         return nodes.shuffled(using: &random)
@@ -138,7 +140,9 @@ import Testing
             return { $0.path.suffix(2) == [pipeName, twice] }
         case .cycle:
             // From a pipe back to one that reads it, or to itself: every cycle there is then uses this edge.
-            let above = nodes.filter { !$0.isOracle && below($0.name, nodes).contains(pipeName) }.map(\.name)
+            let isAddressed = nodes[pipe].isAddressed
+            let above = nodes.filter { !$0.isOracle && (isAddressed || !$0.isAddressed) }
+                .filter { below($0.name, nodes).contains(pipeName) }.map(\.name)
             let back = try #require(above.randomElement(using: &random))
             nodes[pipe].dependencies.insert(back, at: Int.random(in: 0...nodes[pipe].dependencies.count, using: &random))
             return { problem in
@@ -152,8 +156,17 @@ import Testing
             nodes.append(Node(name: "extra", number: 90, isOracle: true, tables: nodes[any].tables))
             return { ["extra", name].contains($0.path[0]) && $0.message.contains("another key or other columns") }
         case .addressing:
-            nodes[any].hasKey.toggle()
-            return { $0.path.last == name }
+            let readers = nodes.indices.filter { index in
+                nodes[index].isAddressed && nodes.contains { nodes[index].dependencies.contains($0.name) && $0.isAddressed }
+            }
+            guard Bool.random(using: &random), let reader = readers.randomElement(using: &random) else {
+                nodes[any].hasKey.toggle()
+                return { $0.path.last == name }
+            }
+            let readerName = nodes[reader].name
+            nodes[reader].isAddressed = false
+            nodes[reader].hasKey = false
+            return { $0.path.dropLast().last == readerName && $0.message.contains("is not addressed itself") }
         }
     }
 

@@ -52,6 +52,17 @@ func hub(
         })
 }
 
+/// Lets a hub work for as long as the body does, and until all that joined it has ended.
+func working<R: Sendable>(_ hub: Hub, _ body: () async throws -> R) async throws -> R {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { await hub.run() }
+        let result = try await body()
+        hub.end()
+        try await group.waitForAll()
+        return result
+    }
+}
+
 /// One pipeline, run until it ends or is told to stop.
 struct Run: Sendable {
     let hub: Hub

@@ -40,25 +40,6 @@ import Testing
             progress: PipelineProgress())
     }
 
-    private func clean(_ oracle: FakeOracle, _ range: ClosedRange<UInt64>) -> [UInt64: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: oracle.canonical.filter { range.contains($0.number) }.map { ($0.number, $0.hash.bytes) })
-    }
-
-    private func eventually(_ what: Comment, _ condition: () -> Bool) async throws {
-        for _ in 0..<10_000 where !condition() { try await Task.sleep(for: .milliseconds(1)) }
-        #expect(condition(), what)
-    }
-
-    private func working<R: Sendable>(_ hub: Hub, _ body: () async throws -> R) async throws -> R {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await hub.run() }
-            let result = try await body()
-            hub.end()
-            try await group.waitForAll()
-            return result
-        }
-    }
-
     @Test("ten pipelines over one network read what one reads, and run each component once")
     func ten() async throws {
         let alone = FakeOracle(head: 200, finalized: 190)
@@ -78,8 +59,10 @@ import Testing
             shared.join(branches)
             for branch in branches { #expect(await branch.ended().isCompleted) }
         }
-        for sink in sinks { #expect(sink.rows == clean(oracle, 0...200)) }
-        #expect(oracle.calls == alone.calls)
+        for sink in sinks { #expect(sink.rows == oracle.rows(0...200)) }
+        // Behind its end nothing is left to read; whether the head is looked at before all have gone is a matter of moments.
+        func reading(_ calls: [String]) -> [String] { calls.filter { !$0.hasPrefix("live from 200") } }
+        #expect(reading(oracle.calls) == reading(alone.calls))
         // An instance for the history, and one for the head at most: not ten.
         #expect(seen.value.count <= 3 && seen.value.reduce(0, +) <= 60, "\(seen.value)")
     }
@@ -102,7 +85,7 @@ import Testing
             two.leave()
             _ = await (one.ended(), two.ended())
         }
-        #expect(first.rows == clean(oracle, 0...150) && second.rows == clean(oracle, 7...150))
+        #expect(first.rows == oracle.rows(0...150) && second.rows == oracle.rows(7...150))
         for sink in [first, second] {
             let written = sink.writes.flatMap { Array($0) }
             #expect(Set(written).count == written.count && sink.segments.count == 1)
@@ -133,7 +116,7 @@ import Testing
             again.leave()
             _ = await (one.ended(), again.ended())
         }
-        #expect(bad.rows == clean(oracle, 0...90))
+        #expect(bad.rows == oracle.rows(0...90))
     }
 
     @Test("a component that throws ends the pipelines that use it, and no other")
@@ -167,11 +150,11 @@ import Testing
                 #expect(error.code.rawValue == "broken")
             }
         }
-        #expect(sinks.0.rows == clean(oracle, 0...60))
+        #expect(sinks.0.rows == oracle.rows(0...60))
         // What had not reached the sink yet is read again when they are resumed.
         for sink in [sinks.1, sinks.2] {
             let last = sink.rows.keys.max() ?? 0
-            #expect(last < 40 && (sink.rows.isEmpty || sink.rows == clean(oracle, 0...last)))
+            #expect(last < 40 && (sink.rows.isEmpty || sink.rows == oracle.rows(0...last)))
         }
     }
 

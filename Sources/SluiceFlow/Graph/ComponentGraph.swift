@@ -105,15 +105,17 @@ final class ComponentGraph: Egress {
         return findings
     }
 
-    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
-    /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
+    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself, or
+    /// when it is addressed and tells the pipeline's own rows from others: else what the oracle reads is there anyway. The pipeline's own
+    /// registers go before those of the registry.
     private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
         var found: [(GraphState.Key, Register)] = []
         let definition = branch.told.definition
         let registry = registry.with(definition.registers)
         let asked = definition.registers.map(\.name)
         for name in asked {
-            for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
+            for register in try registry.path(of: name).reversed()
+            where register.kind != .oracle || register.isAddressed || asked.contains(register.name) {
                 let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }

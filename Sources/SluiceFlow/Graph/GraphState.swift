@@ -128,17 +128,21 @@ struct GraphState {
         return made
     }
 
-    /// What components before this one made stands beside what the oracle read.
+    /// What components before this one made, and beside it what the oracle read. A component reads what those make that it depends on: where
+    /// a table has gone through one of them, it does not see it as the oracle read it.
     private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws -> Batch {
         if sources.isEmpty { return batch }
-        var tables = batch.tables
+        var tables: [Table] = []
+        tables.reserveCapacity(batch.tables.count + sources.count)
         for place in sources {
             let known = tables.count
             for table in try products[place].tables.get() where !tables[..<known].contains(where: { $0.schema.name == table.schema.name }) {
                 tables.append(table)
             }
         }
-        return tables.count == batch.tables.count ? batch : Batch(chainID: batch.chainID, span: batch.span, tables: tables)
+        let made = tables.count
+        for table in batch.tables where !tables[..<made].contains(where: { $0.schema.name == table.schema.name }) { tables.append(table) }
+        return Batch(chainID: batch.chainID, span: batch.span, tables: tables)
     }
 
     /// What a branch gets of it all.

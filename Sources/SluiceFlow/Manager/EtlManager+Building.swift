@@ -47,6 +47,12 @@ extension EtlManager {
             // Bundles begin where the pipeline begins: no two make the same.
             configuration["pipeline"] = request.name
         }
+        let own = try registers(of: request)
+        let registry = surroundings.registry.with(own)
+        if try own.flatMap({ try registry.path(of: $0.name) }).contains(where: \.keepsFindings) {
+            // What its components know goes back to where it began: no two know the same.
+            configuration["pipeline"] = request.name
+        }
         let pid = try surroundings.registry.pipelinePID(of: first, network: networks[0].kind, type: .live)
         let fingerprint = try surroundings.registry.fingerprint(of: first, configuration: configuration)
         return ManagedPipeline(

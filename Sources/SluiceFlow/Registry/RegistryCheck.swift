@@ -132,6 +132,13 @@ struct RegistryCheck {
         case (false, let key?): report(.addressing, path, "\(register.name) has the state key \(key), but is not addressed")
         default: break
         }
+        // One component for all pipelines could not tell whose addresses it is given.
+        guard !register.isAddressed else { return }
+        for dependency in register.dependencies where byName[dependency]?.isAddressed ?? false {
+            report(
+                .addressing, path + [dependency],
+                "\(register.name) reads \(dependency), which is addressed, and is not addressed itself")
+        }
     }
 
     private mutating func needs(_ register: Register) {

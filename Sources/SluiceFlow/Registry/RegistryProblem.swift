@@ -14,7 +14,7 @@ public struct RegistryProblem: Hashable, Sendable, CustomStringConvertible {
         case missingTable = "missing_table"
         /// Two registers make tables of the same name that are not alike.
         case conflictingTable = "conflicting_table"
-        /// Addressed without a state key, or the reverse.
+        /// Addressed without a state key, or the reverse; or made from something addressed without being so.
         case addressing
     }
 

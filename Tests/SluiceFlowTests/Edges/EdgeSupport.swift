@@ -36,9 +36,11 @@ func name(_ transit: Transit?) -> String {
 }
 
 /// Waits until a condition holds. Gives up after very long, so that the test says where.
-func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool) async throws {
+func eventually(_ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool)
+    async throws
+{
     for turn in 0..<20_000 {
-        if condition() { return }
+        if try await condition() { return }
         if turn < 200 { await Task.yield() } else { try await Task.sleep(for: .milliseconds(1)) }
     }
     Issue.record("it did not come to that: \(what)", sourceLocation: sourceLocation)
