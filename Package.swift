@@ -53,6 +53,7 @@ let package = Package(
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
         library("CZstd", package: "libzstd-dev", pkgConfig: "libzstd"),
         // Its pkg-config file asks for a macro that would make every build warn; the header is found without.
+        library("CPq", package: "libpq-dev", pkgConfig: nil),
         library("CHiredis", package: "libhiredis-dev", pkgConfig: nil),
 
         // The vocabulary, and what is pure.
@@ -72,6 +73,7 @@ let package = Package(
         connector("Ethereum"),
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
+        connector("Postgres", "CPq"),
         // No source and no sink: shared state for several processes.
         module(
             "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
@@ -80,7 +82,7 @@ let package = Package(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
-                "EthereumConnector", "DuckDBConnector", "ParquetConnector",
+                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -98,12 +100,12 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "SluiceTestKit",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
 
-        tests("SluiceCore", ["SluiceCore"]),
+        tests("SluiceCore", ["SluiceCore", "SluiceTestKit"]),
         tests("SluiceConfig", ["SluiceConfig", "SluiceCore"]),
         tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
         tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
@@ -124,6 +126,7 @@ let package = Package(
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

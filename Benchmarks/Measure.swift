@@ -2,6 +2,7 @@ import DuckDBConnector
 import EthereumConnector
 import Glibc
 import ParquetConnector
+import PostgresConnector
 import SluiceCore
 import SluiceDuckDB
 import SluiceFormats
@@ -22,6 +23,8 @@ struct Measure {
         case "verified": try columns(verify: true)
         case "duckdb": try await sink(DuckDBSink(DuckDBSinkOptions(path: "\(folder)/sink.duckdb")))
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
+        // The folder is the database's address here: nothing is written beside it.
+        case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
         default: throw BenchError("no step \(step)")
         }
     }
@@ -99,7 +102,7 @@ private final class MemorySegments: SegmentStore {
     func save(_ segments: [Segment], of stream: StreamID) { all.withLock { $0[stream] = segments } }
 }
 
-/// Batches without end out of some blocks. Their rows are shared; only the block numbers are made anew.
+/// Batches without end out of some blocks. Their rows are shared; only numbers and hashes of blocks are made anew.
 private struct BatchSource {
     let schemas: [Schema]
     private let tables: [Table]
@@ -127,8 +130,11 @@ private struct BatchSource {
         }
         let span = Span(first: first, parentHash: parent, blocks: stamps)
         let renumbered = zip(tables, places).map { table, places in
-            let field = table.schema.blockNumberField
-            let columns = zip(table.schema.fields, table.columns).map { $0.name == field ? numbers(places) : $1 }
+            let number = table.schema.blockNumberField
+            let hash = table.schema.name == "blocks" ? "hash" : "block_hash"
+            let columns = zip(table.schema.fields, table.columns).map { field, column in
+                field.name == number ? numbers(places) : field.name == hash ? hashes(places, stamps) : column
+            }
             return Table(schema: table.schema, columns: columns, rowCount: table.rowCount)
         }
         parent = span.last.hash
@@ -141,5 +147,16 @@ private struct BatchSource {
             for (row, place) in places.enumerated() { target.storeBytes(of: first + place, toByteOffset: row * 8, as: UInt64.self) }
         }
         return Column(type: .int64, count: places.count, nullCount: 0, values: values, offsets: nil, validity: nil)
+    }
+
+    private func hashes(_ places: [UInt64], _ stamps: [BlockStamp]) -> Column {
+        let values = Buffer(count: places.count * 32) { target in
+            for (row, place) in places.enumerated() {
+                stamps[Int(place)].hash.withBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: target[row * 32..<row * 32 + 32]).copyMemory(from: $0)
+                }
+            }
+        }
+        return Column(type: .fixedBytes(32), count: places.count, nullCount: 0, values: values, offsets: nil, validity: nil)
     }
 }

@@ -6,7 +6,7 @@ struct Suites {
     let emit: (Figure) -> Void
 
     static let names = [
-        "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live",
+        "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -27,6 +27,7 @@ struct Suites {
         case "faults": try faults()
         case "graph": try graph()
         case "live": try live()
+        case "postgres": try postgres()
         default: throw BenchError("no measurement \(name)")
         }
     }
@@ -50,7 +51,7 @@ struct Suites {
         emit(figure(step, name, blocks, usages))
     }
 
-    private func figure(
+    func figure(
         _ suite: String, _ name: String, _ blocks: Int, _ usages: [Usage], rows: Int? = nil, goals: [Figure.Goal] = [],
         ratio: Double? = nil,
         note: String = ""
@@ -62,7 +63,7 @@ struct Suites {
     }
 
     /// All rows of the blocks, or it is no figure.
-    private func whole(_ trial: Trial, _ times: Int) throws -> [Usage] {
+    func whole(_ trial: Trial, _ times: Int) throws -> [Usage] {
         let (usages, rows) = try trial.run(times)
         guard rows == bench.rows(trial.blocks) else {
             throw BenchError("a run left \(rows) rows of \(trial.registers), not \(bench.rows(trial.blocks))")

@@ -38,6 +38,17 @@ enum Text {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The names in a folder; empty when it cannot be read.
+    static func names(_ path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            names.append(withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        return names
+    }
+
     /// The last lines of a file, to show why something failed.
     static func tail(of path: String) -> String {
         (file(path) ?? "").split(separator: "\n").suffix(8).map { "  | \($0)" }.joined(separator: "\n")

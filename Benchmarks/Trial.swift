@@ -3,10 +3,12 @@ import SluiceCore
 
 /// The whole path: the real binary reads blocks from a simulator in another process into a fresh store.
 struct Trial {
-    enum Store: String { case duckdb, parquet }
+    enum Store: String { case duckdb, parquet, postgres }
 
     let bench: Bench
     var store = Store.duckdb
+    /// Of a server, where the store has one.
+    var url = ""
     var registers = ["blocks", "transactions", "logs"]
     var blocks: Int
     /// Further arguments of the simulator: faults, limits, latency.
@@ -38,7 +40,7 @@ struct Trial {
         let home = "\(folder)/run"
         Cleanup.remove(home)
         guard mkdir(home, 0o755) == 0 else { throw BenchError("making \(home): \(String(cString: strerror(errno)))") }
-        let target = store == .duckdb ? "\(home)/out.duckdb" : "\(home)/lake"
+        let target = [.duckdb: "\(home)/out.duckdb", .parquet: "\(home)/lake"][store] ?? url
         let text = """
             state: "\(home)/state"
             networks:
@@ -47,7 +49,7 @@ struct Trial {
                   - url: http://127.0.0.1:\(port)
             \(endpoint.map { "        \($0)\n" }.joined())\(network.map { "    \($0)\n" }.joined())
             sinks:
-              out: { type: \(store.rawValue), path: "\(target)" }
+              out: { type: \(store.rawValue), \(store == .postgres ? "url" : "path"): "\(target)" }
             pipelines:
               bench: { network: ethereum, registers: [\(registers.joined(separator: ", "))], start: \(Workload.start), sinks: [out] }
             """
@@ -58,6 +60,7 @@ struct Trial {
             [bench.sluice, "backfill", "-c", "\(home)/sluice.yaml", "--from", "\(Workload.start)", "--to", "\(last)", "--quiet"],
             errors: log)
         let usage = try child.wait(errors: log)
+        if store == .postgres { return (usage, []) }
         let rows = try bench.helper(["count", store.rawValue, target] + registers).output.compactMap { Int($0) }
         guard rows.count == registers.count else { throw BenchError("cannot count the rows in \(target)") }
         return (usage, rows)

@@ -1,6 +1,7 @@
 import DuckDBConnector
 import EthereumConnector
 import ParquetConnector
+import PostgresConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceFlow
@@ -19,14 +20,20 @@ public enum Catalog {
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
+        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
+            PostgresSink(PostgresSinkOptions(options))
+        },
     ]
 
     /// What registers must be told by the pipelines that ask for them.
-    public static let options: [RegisterOptions] = [EventLogOptions.options]
+    public static let options: [RegisterOptions] = [EventLogOptions.options, AccountBalanceOptions.options]
 
-    /// The registers of a pipeline, as it wants them.
+    /// The registers of a pipeline, as its configuration alone wants them.
     public static func registers(of pipeline: PipelineSettings) -> [Register] {
-        pipeline.registers.compactMap { name in pipeline.configured.first { $0.register.name == name }?.register ?? register(name) }
+        pipeline.registers.compactMap { name in
+            guard let own = pipeline.configured.first(where: { $0.register.name == name }) else { return register(name) }
+            return own.register.tell?(pipeline.name, StateSnapshot(version: 0, entries: own.entries)).register ?? own.register
+        }
     }
 
     /// What a pipeline reads of each of its networks: for one that combines streams, what its aggregator is made of.
@@ -47,6 +54,6 @@ public enum Catalog {
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
         sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
-        aggregators: registers.filter { $0.kind == .aggregator }.map(\.name), options: options,
+        aggregators: registers.filter { $0.kind == .aggregator }.map(\.name), options: options, sharedStates: states.map(\.options),
         tables: { name in register(name)?.schemas.map(\.name) ?? [] })
 }

@@ -22,7 +22,7 @@ extension Catalog {
     ) -> (oracles: MakeOracle, endpoints: @Sendable () -> [EndpointSnapshot]) {
         let node = EthereumNode(EthereumNetwork(network), http: http, time: time, random: random, log: log)
         return (
-            { needs, observe in GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe) }, { node.endpoints }
+            { needs, observe in EthereumRegisters.oracle(node, needs: needs, recent: recent, observe: observe) }, { node.endpoints }
         )
     }
 }
@@ -33,7 +33,10 @@ public struct FetchSummary: Sendable {
     public struct Call: Sendable {
         public let method: String
         public let what: String
+        /// On the average of a long range.
         public let perBlock: Double
+        /// At the head, a block at a time.
+        public let perBlockAtHead: Double
         /// What one costs in compute units of a provider, by our own table (see `ComputeUnits`).
         public let units: Int
 
@@ -41,7 +44,11 @@ public struct FetchSummary: Sendable {
         public let topics: [String]
         public let addresses: [String]
 
-        init(_ method: String, _ what: String, perBlock: Double, topics: [String] = [], addresses: [String] = []) {
+        init(
+            _ method: String, _ what: String, perBlock: Double, perBlockAtHead: Double? = nil, topics: [String] = [],
+            addresses: [String] = []
+        ) {
+            self.perBlockAtHead = perBlockAtHead ?? perBlock
             self.topics = topics
             self.addresses = addresses
             self.method = method
@@ -57,9 +64,18 @@ public struct FetchSummary: Sendable {
 
 extension Catalog {
     /// What the oracle of a network fetches for some registers, worked out without connecting.
-    public static func fetch(_ registers: [Register]) -> FetchSummary {
-        // Registers of the catalog are known to its registry.
-        let needs = (try? registry().with(registers).needs(of: registers.map(\.name))) ?? registers.flatMap(\.needs)
+    public static func fetch(_ registers: [Register], on network: NetworkSettings? = nil) -> FetchSummary {
+        fetch([registers], on: network)
+    }
+
+    /// What it fetches for several pipelines at once, each with registers of its own.
+    public static func fetch(_ pipelines: [[Register]], on network: NetworkSettings? = nil) -> FetchSummary {
+        var needs: [Need] = []
+        for registers in pipelines {
+            // Registers of the catalog are known to its registry.
+            let own = (try? registry().with(registers).needs(of: registers.map(\.name))) ?? registers.flatMap(\.needs)
+            needs += own.filter { !needs.contains($0) }
+        }
         let plan = FetchPlan(needs: needs)
         var calls = [
             FetchSummary.Call(
@@ -75,6 +91,14 @@ extension Catalog {
                 FetchSummary.Call(
                     "eth_getLogs", what, perBlock: plan.callsPerBlock - 1, topics: filter.topics.map { "\($0)" },
                     addresses: filter.addresses.map { "\($0)" }))
+        }
+        if let balances = BalanceCost(needs: needs) {
+            // Where blocks come faster than the head is asked for, not every one is the newest.
+            let share = network.map { min(1, $0.blockTime / $0.pollInterval) } ?? 1
+            calls.append(
+                FetchSummary.Call(
+                    "eth_getBalance", "balances of \(balances.addresses) address\(balances.addresses == 1 ? "" : "es")",
+                    perBlock: balances.perBlock, perBlockAtHead: balances.perBlock(atHead: share)))
         }
         return FetchSummary(calls: calls)
     }

@@ -10,13 +10,16 @@ public struct ConfigCatalog: Sendable {
     public let tables: @Sendable (_ register: String) -> [String]
     /// Those registers that must be told more than their name.
     public let options: [RegisterOptions]
+    /// Where several processes can keep what they share.
+    public let sharedStates: [SharedStateOptions]
 
     public init(
         sinkSpecs: [String: ObjectSpec], registers: [String], aggregators: [String] = [], options: [RegisterOptions] = [],
-        tables: @escaping @Sendable (_ register: String) -> [String]
+        sharedStates: [SharedStateOptions] = [], tables: @escaping @Sendable (_ register: String) -> [String]
     ) {
         self.options = options
         self.aggregators = aggregators
+        self.sharedStates = sharedStates
         self.sinkSpecs = sinkSpecs
         self.registers = registers
         self.tables = tables

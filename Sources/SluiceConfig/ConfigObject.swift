@@ -19,6 +19,12 @@ public struct ConfigObject: Sendable {
     /// Whether the field was set or has a default.
     public func has(_ field: String) -> Bool { values[field] != nil }
 
+    /// Whether all is there that a spec promises. Checks that look at an object beside the decoder meet some in which something was wrong, and
+    /// is reported already.
+    public func isWhole(_ spec: ObjectSpec) -> Bool {
+        spec.fields.allSatisfy { !$0.required && $0.defaultText == nil || values[$0.name] != nil }
+    }
+
     // A field that is there; for those that are required or have a default.
     public func string(_ field: String) -> String { take(field, values[field]?.string) }
     public func int(_ field: String) -> Int { take(field, values[field]?.int) }

@@ -21,13 +21,16 @@ public struct RegisterOptions: Sendable {
 
 /// A register as one pipeline wants it.
 public struct ConfiguredRegister: Sendable {
-    /// Of the same name as in the catalog, with needs and maker of its own.
+    /// Of the same name as in the catalog, with needs and maker of its own; before it is told `entries`.
     public let register: Register
+    /// What the shared state is to hold for it from the start.
+    public let entries: [StateSnapshot.Entry]
     /// What it was told, a line for each thing.
     public let summary: [String]
 
-    public init(_ register: Register, summary: [String]) {
+    public init(_ register: Register, entries: [StateSnapshot.Entry] = [], summary: [String]) {
         self.register = register
+        self.entries = entries
         self.summary = summary
     }
 }

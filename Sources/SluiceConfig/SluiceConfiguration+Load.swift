@@ -25,15 +25,18 @@ extension SluiceConfiguration {
             ReferenceCheck.run(root, tree, catalog, &decoder)
             combined = CombineCheck.run(root, tree, catalog, &decoder)
             configured = OptionsCheck.run(root, tree, catalog, environment, &decoder)
+            SharedStateSettings.check(root, catalog, &decoder)
         }
-        return SluiceConfiguration(document, configured, combined)
+        return SluiceConfiguration(document, configured, combined, SharedStateSettings(document, catalog))
     }
 
     /// From an object without problems, and what its pipelines made of their registers.
     private init(
-        _ root: ConfigObject, _ configured: [String: [ConfiguredRegister]], _ combined: [String: CombineCheck.Combination]
+        _ root: ConfigObject, _ configured: [String: [ConfiguredRegister]], _ combined: [String: CombineCheck.Combination],
+        _ sharedState: SharedStateSettings?
     ) {
         maxPipelines = root.int("max_pipelines")
+        self.sharedState = sharedState
         state = root.string("state")
         networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
         sinks = root.map("sinks").compactMap { entry in

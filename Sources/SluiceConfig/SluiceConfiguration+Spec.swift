@@ -21,7 +21,19 @@ extension SluiceConfiguration {
                     "pipelines", .map(.object(pipeline(catalog)), keys: .identifier), "What is asked for, by name.", example: "main",
                     required: true),
                 FieldSpec("max_pipelines", .int(1...10_000), "How many pipelines there may be at a time.", default: "100"),
-            ])
+            ] + sharedState(catalog))
+    }
+
+    private static func sharedState(_ catalog: ConfigCatalog) -> [FieldSpec] {
+        guard !catalog.sharedStates.isEmpty else { return [] }
+        let stores = catalog.sharedStates.map { FieldSpec($0.name, .object($0.spec), $0.doc) }
+        let spec = ObjectSpec("A store through which several processes share the addresses that they look at.", stores)
+        return [
+            FieldSpec(
+                "shared_state", .object(spec),
+                "Where the addresses are kept that pipelines look at. Left out: in the state file, for one process alone.",
+                example: "{ redis: { url: \"${REDIS_URL}\" } }")
+        ]
     }
 
     private static let endpoint = ObjectSpec(

@@ -9,6 +9,8 @@ public struct SluiceConfiguration: Sendable {
     public let pipelines: [PipelineSettings]
     /// How many pipelines there may be at a time.
     public let maxPipelines: Int
+    /// Where pipelines keep what they share; nil for the state file.
+    public let sharedState: SharedStateSettings?
 
     /// The network of a name; nil when there is none.
     public func network(_ name: String) -> NetworkSettings? { networks.first { $0.name == name } }

@@ -140,6 +140,11 @@ extension Schema {
 }
 
 extension Table {
+    /// Nil when all is well: no null where the schema allows none. Otherwise the field at fault.
+    public var unexpectedNull: String? {
+        zip(schema.fields, columns).first { !$0.nullable && $1.nullCount > 0 }?.0.name
+    }
+
     /// The rows of blocks up to `number` (they stand first: rows are ordered by block).
     public func through(block number: UInt64) -> Table {
         guard let field = schema.blockNumberField, let column = column(field) else { return self }

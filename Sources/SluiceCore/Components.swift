@@ -175,12 +175,25 @@ public protocol SinkStream: Sendable {
     func finalized(_ number: UInt64) async throws
     /// Removes every row behind `position` in the segment that holds it, in one step with the segment itself.
     func rollback(to position: Position) async throws
+    /// Puts rows in the place of what the store holds at some places of blocks that it holds already, or has taken: see `Amendment`; no two
+    /// of them are of one block, table and column. No position moves. It is durable when this returns; for a block that was taken and is
+    /// not durable, with that block.
+    ///
+    /// After a failure, and a crash at any moment, each block holds what it held or what it should: doing it again makes it whole.
+    /// - Throws: `block_not_held`, `block_differs` (class `data`): then nothing was changed. `amend_unsupported` (class `config`).
+    func amend(_ amendments: [Amendment]) async throws
     /// Ends the stream after the last batch of a bounded run: what is held is made durable, even in a smaller unit.
     func finish() async throws -> Position?
 }
 
 extension SinkStream {
     public func finalized(_ number: UInt64) async throws {}
+    /// For stores that cannot change what they hold.
+    public func amend(_ amendments: [Amendment]) async throws {
+        throw SluiceError(
+            .amendUnsupported, .config, "this kind of sink cannot add rows to blocks that it holds already",
+            mend: "fill an empty one by a backfill")
+    }
 }
 
 /// Where a sink without transactions keeps what it has made durable. Blocking; `save` returns when the segments will survive a

@@ -59,6 +59,25 @@ public struct Coverage: Hashable, Sendable {
         segments.first { $0.first <= number && number <= $0.last.number + 1 }
     }
 
+    /// Whether a segment holds a block. Which one of that number only the last of a segment tells: another one there is an error.
+    /// - Parameter place: whose coverage it is, for messages.
+    /// - Throws: `block_not_held`, `block_differs` (class `data`).
+    public func require(_ block: BlockRef, in place: String) throws(SluiceError) {
+        guard let segment = segment(at: block.number), block.number <= segment.last.number else {
+            throw SluiceError(
+                .blockNotHeld, .data, "\(place) does not hold block \(block.number), so no rows can be added to it",
+                mend: "its rows come with the block when that is read")
+        }
+        if segment.last.number == block.number, segment.last.hash != block.hash { throw Self.differs(block, in: place) }
+    }
+
+    /// Another block of that number is there.
+    public static func differs(_ block: BlockRef, in place: String) -> SluiceError {
+        SluiceError(
+            .blockDiffers, .data, "\(place) holds another block \(block.number) than \(block.hash), so no rows can be added to it",
+            mend: "sluice run undoes what was orphaned, and reads the block that took its place")
+    }
+
     private static func overlap(_ span: Span, _ segment: Segment, _ stream: StreamID) -> SluiceError {
         SluiceError(
             .sinkOrder, .fatal,

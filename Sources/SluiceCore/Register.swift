@@ -6,11 +6,49 @@ public struct Need: Hashable, Sendable {
     public let topics: [Hash32]
     /// For logs: the contracts that are wanted, 20 bytes each; empty for all.
     public let addresses: [[UInt8]]
+    /// For what is looked up at some blocks alone: for whom, and at which.
+    public let sample: Sample?
 
-    public init(_ table: String, topics: [Hash32] = [], addresses: [[UInt8]] = []) {
+    public init(_ table: String, topics: [Hash32] = [], addresses: [[UInt8]] = [], sample: Sample? = nil) {
         self.table = table
         self.topics = topics
         self.addresses = addresses
+        self.sample = sample
+    }
+}
+
+/// What is looked up at some blocks for each member of a set, such as the balances of addresses.
+public struct Sample: Hashable, Sendable {
+    /// The pipeline that asks: several may share one reading, and each is given its own.
+    public let pipeline: String
+    /// As the shared state holds them.
+    public let members: [String]
+    /// Blocks from one sample to the next.
+    public let interval: UInt64
+    /// Whether a sample of history may be left out that no upstream can give any more; else it is an error.
+    public let mayLack: Bool
+
+    public init(pipeline: String, members: [String], interval: UInt64, mayLack: Bool) {
+        self.pipeline = pipeline
+        self.members = members
+        self.interval = interval
+        self.mayLack = mayLack
+    }
+}
+
+/// A register that was told what the shared state holds for it.
+public struct ToldRegister: Sendable {
+    /// Of the same name and tables, with needs and maker of its own.
+    public let register: Register
+    /// What it understood, as it should be written in the shared state: the same in one form only.
+    public let understood: [StateSnapshot.Entry]
+    /// What of it could not be used, and is left out: a line each.
+    public let problems: [String]
+
+    public init(_ register: Register, understood: [StateSnapshot.Entry], problems: [String] = []) {
+        self.register = register
+        self.understood = understood
+        self.problems = problems
     }
 }
 
@@ -44,10 +82,15 @@ public struct Register: Sendable {
     public let keepsFindings: Bool
     /// Makes the component.
     public let maker: Maker
+    /// Tells it what a pipeline's key holds now; nil for registers that do not look there. What comes out can be told again.
+    public let tell: Tell?
+
+    /// From the pipeline and what its key holds to the register as it is for that pipeline.
+    public typealias Tell = @Sendable (_ pipeline: String, _ held: StateSnapshot) -> ToldRegister
 
     public init(
         name: String, number: RegisterType, doc: String, schemas: [Schema], dependencies: [String] = [], needs: [Need] = [],
-        isAddressed: Bool = false, stateKey: StateKeyShape? = nil, keepsFindings: Bool = false, maker: Maker
+        isAddressed: Bool = false, stateKey: StateKeyShape? = nil, keepsFindings: Bool = false, tell: Tell? = nil, maker: Maker
     ) {
         self.name = name
         self.number = number
@@ -58,6 +101,7 @@ public struct Register: Sendable {
         self.isAddressed = isAddressed
         self.stateKey = stateKey
         self.keepsFindings = keepsFindings
+        self.tell = tell
         self.maker = maker
     }
 

@@ -12,10 +12,3 @@ extension Schema {
         return field
     }
 }
-
-extension Table {
-    /// Nil when all is well: no null where the schema allows none. Otherwise the field at fault.
-    public var unexpectedNull: String? {
-        zip(schema.fields, columns).first { !$0.nullable && $1.nullCount > 0 }?.0.name
-    }
-}

@@ -47,6 +47,16 @@ public struct HoldBack: Sendable {
         return true
     }
 
+    /// Puts rows into a block that waits. Returns false when that very block does not.
+    public mutating func amend(_ amendment: Amendment) -> Bool {
+        for index in held.indices {
+            guard let batch = held[index].amended(by: amendment) else { continue }
+            held[index] = batch
+            return true
+        }
+        return false
+    }
+
     private mutating func release() -> [Batch] {
         guard let finalized else { return [] }
         let ready = held.prefix { $0.span.last.number <= finalized }

@@ -2,22 +2,50 @@ import SluiceCore
 import Synchronization
 
 /// A sink that takes part in a run, with what it holds back.
+///
+/// Its stream is called from one task at a time. Most of the time that is the loop that takes what comes along an edge; whoever else has
+/// something to do there does it between two of the loop's steps.
 final class OpenedSink: Sendable {
     let name: String
     let id: StreamID
-    let stream: any SinkStream
     let holdsBack: Bool
     let policy: EdgePolicy
     /// Lives longer than one phase: blocks that wait for finality in one are released in the next.
     let held = Mutex(HoldBack())
+    private let stream: any SinkStream
+    private let taken: Mutex<TakenBlocks>
+    private let turn = Turn()
 
-    init(name: String, id: StreamID, stream: any SinkStream, holdsBack: Bool, policy: EdgePolicy) {
+    /// - Parameters:
+    ///   - segments: what the stream holds to begin with.
+    ///   - recent: those blocks of it that may still be orphaned.
+    init(
+        name: String, id: StreamID, stream: any SinkStream, segments: [Segment], recent: [BlockRef], holdsBack: Bool, policy: EdgePolicy
+    ) {
         self.policy = policy
         self.id = id
         self.name = name
         self.stream = stream
         self.holdsBack = holdsBack
+        taken = Mutex(TakenBlocks(segments, recent: recent))
     }
+
+    /// What is durable in it, as far as it has told.
+    var durable: [Segment] { taken.withLock { $0.durable.segments } }
+
+    /// The highest block that it was handed, stored or held back.
+    var highest: Position? {
+        let (stored, held) = (taken.withLock { $0.highest }, held.withLock { $0.segments.last?.last })
+        return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
+    }
+
+    /// Runs `body` while nobody else does something to the stream. Nothing of that may be done elsewhere.
+    func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
+
+    // MARK: - In turn
+
+    /// What need not be read for it again, but for what it holds back.
+    func coverage() async throws -> [Segment] { try await stream.coverage() }
 
     /// The newest blocks that it was handed, stored or held back.
     func segment() async throws -> Segment? {
@@ -27,10 +55,64 @@ final class OpenedSink: Sendable {
         return held
     }
 
+    /// Hands a batch over; returns how far it is durable when that has changed.
+    func write(_ batch: Batch) async throws -> Position? {
+        let position = try await stream.write(batch)
+        taken.withLock { $0.take(batch.span) }
+        return try note(position)
+    }
+
+    /// Notes that nothing up to a block will ever be undone.
+    func finalized(_ number: UInt64) async throws {
+        taken.withLock { $0.finalize(through: number) }
+        try await stream.finalized(number)
+    }
+
+    func flush() async throws -> Position? { try note(try await stream.flush()) }
+
+    func finish() async throws -> Position? { try note(try await stream.finish()) }
+
     /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.
     func rollback(to position: Position) async throws -> Bool {
         if holdsBack, held.withLock({ $0.rollback(to: position) }) { return false }
         try await stream.rollback(to: position)
+        taken.withLock { $0.rollback(to: position) }
         return true
+    }
+
+    /// Puts rows into blocks that it has; returns the numbers of those blocks. A block that it does not have is left alone: its rows come
+    /// with it.
+    func amend(_ amendments: [Amendment]) async throws -> Set<UInt64> {
+        var found: Set<UInt64> = []
+        var stored: [Amendment] = []
+        for amendment in amendments {
+            if held.withLock({ $0.amend(amendment) }) {
+                found.insert(amendment.block.number)
+            } else if taken.withLock({ $0.contains(amendment.block) }) {
+                stored.append(amendment)
+            }
+        }
+        guard !stored.isEmpty else { return found }
+        do {
+            try await stream.amend(stored)
+            return found.union(stored.map(\.block.number))
+        } catch let error as SluiceError where Self.isAbsent(error) && stored.count == 1 {
+            return found
+        } catch let error as SluiceError where Self.isAbsent(error) {}
+        // One of them is the reason; the others are not to suffer for it.
+        for amendment in stored {
+            do {
+                try await stream.amend([amendment])
+                found.insert(amendment.block.number)
+            } catch let error as SluiceError where Self.isAbsent(error) {}
+        }
+        return found
+    }
+
+    private static func isAbsent(_ error: SluiceError) -> Bool { error.code == .blockNotHeld || error.code == .blockDiffers }
+
+    private func note(_ position: Position?) throws -> Position? {
+        if let position { try taken.withLock { try $0.settle(position, of: id) } }
+        return position
     }
 }

@@ -25,6 +25,13 @@ public struct PipelineDefinition: Sendable {
         self.start = start
     }
 
+    /// The same pipeline with some of its registers in the place of those of their names.
+    func with(_ own: [Register]) -> PipelineDefinition {
+        PipelineDefinition(
+            name: name, chainID: chainID, registers: registers.map { register in own.first { $0.name == register.name } ?? register },
+            start: start, state: state)
+    }
+
     /// What a component is given when it is made.
     func context(_ findings: [Finding]) -> ComponentContext { ComponentContext(pipeline: name, state: state, findings: findings) }
 

@@ -4,7 +4,7 @@ import Synchronization
 /// Takes what comes along one edge into one sink, and tells how far it is durable.
 struct SinkLoop: Sendable {
     let sink: OpenedSink
-    let edge: Edge
+    let edge: GraphEdge
     let progress: PipelineProgress
     /// At the tip rows are made durable as soon as nothing more waits; in a backfill they wait for company.
     let flushesWhenIdle: Bool
@@ -15,6 +15,8 @@ struct SinkLoop: Sendable {
     private let finalityStep: UInt64 = 8
 
     func run() async throws {
+        defer { edge.end() }
+        let (graphEdge, edge) = (edge, edge.edge)
         var finality = Finality()
         var gathering = Gathering()
         while true {
@@ -23,7 +25,7 @@ struct SinkLoop: Sendable {
                 next = ready
             } else {
                 if flushesWhenIdle {
-                    if edge.isIdle { note(try await sink.stream.flush()) }
+                    if edge.isIdle { note(try await sink.inTurn { try await sink.flush() }) }
                 } else if gathering.pauses(now: time.now()) {
                     try? await time.sleep(Gathering.pause)
                     continue
@@ -32,10 +34,13 @@ struct SinkLoop: Sendable {
             }
             gathering.took()
             guard let next else {
-                note(try await sink.stream.flush())
+                note(try await sink.inTurn { try await sink.flush() })
                 return try await keep(&finality, step: 1)
             }
-            try await take(next)
+            try await sink.inTurn {
+                try await take(next)
+                graphEdge.took(next)
+            }
             if case .finalized(let number) = next {
                 finality.told = max(finality.told, number)
                 try await keep(&finality, step: finalityStep)
@@ -59,10 +64,11 @@ struct SinkLoop: Sendable {
         switch transit {
         case .batch(let batch):
             let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
-            for batch in ready { note(try await sink.stream.write(batch)) }
+            for batch in ready { note(try await sink.write(batch)) }
         case .finalized(let number):
-            guard sink.holdsBack else { return try await sink.stream.finalized(number) }
-            for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.stream.write(batch)) }
+            try await sink.finalized(number)
+            guard sink.holdsBack else { return }
+            for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.write(batch)) }
         case .rollback(let position):
             guard try await sink.rollback(to: position) else { return }
             // A sink that holds back has not come as far as that.

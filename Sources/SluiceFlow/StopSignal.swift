@@ -20,7 +20,8 @@ public final class StopSignal: Sendable {
         let waiters = state.withLock { state in
             state.isRaised = true
             defer { state.waiters = [:] }
-            return state.waiters.values
+            // In the order in which they came: the order of a dictionary is another one each time.
+            return state.waiters.sorted { $0.key < $1.key }.map(\.value)
         }
         for waiter in waiters { waiter.resume() }
     }

@@ -29,5 +29,17 @@ public struct StoredJournal: StreamJournal {
         try await store.replaceFindings(findings, in: blocks, of: stream, register: register)
     }
 
+    public func tell(_ held: [String: [Segment]], of pipeline: String) async throws {
+        try await store.setCoverage(held.mapValues { $0.map { $0.first...$0.last.number } }, of: pipeline)
+    }
+
+    public func wantedReplays(of stream: StreamID) async throws -> [DeadLetterRecord] {
+        let filter = DeadLetterFilter(pipeline: stream.pipeline, state: .open, isReplayWanted: true)
+        // A wrong declaration can make as many letters as there may be.
+        return try await store.deadLetters(filter, limit: 1000).filter { $0.stream == stream }
+    }
+
+    public func note(_ results: [ReplayResult]) async throws { try await store.note(results) }
+
     private static func key(_ stream: StreamID, _ sink: String) -> String { "finalized:\(stream) in \(sink)" }
 }

@@ -1,4 +1,5 @@
 public import SluiceCore
+public import SluiceStore
 
 /// What the runtime keeps about streams, across restarts.
 public protocol StreamJournal: Sendable {
@@ -13,4 +14,17 @@ public protocol StreamJournal: Sendable {
     func findings(of stream: StreamID, register: String, through number: UInt64) async throws -> [Finding]
     /// Puts what a register found in some blocks in the place of whatever it found there before; durable when it returns.
     func replaceFindings(_ findings: [Finding], in blocks: ClosedRange<UInt64>, of stream: StreamID, register: String) async throws
+    /// Tells what the sinks of a pipeline hold durably, by their names: for whoever may not ask them.
+    func tell(_ held: [String: [Segment]], of pipeline: String) async throws
+    /// Dead letters of a stream that somebody wants replayed: the first of them.
+    func wantedReplays(of stream: StreamID) async throws -> [DeadLetterRecord]
+    /// Notes what came of replays, all or none; durable when it returns.
+    func note(_ results: [ReplayResult]) async throws
+}
+
+/// For journals that nobody else reads or writes.
+extension StreamJournal {
+    public func tell(_ held: [String: [Segment]], of pipeline: String) async throws {}
+    public func wantedReplays(of stream: StreamID) async throws -> [DeadLetterRecord] { [] }
+    public func note(_ results: [ReplayResult]) async throws {}
 }

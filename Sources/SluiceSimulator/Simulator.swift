@@ -65,6 +65,12 @@ extension Simulator {
         }
     }
 
+    /// What an address has after a block, in wei; nil when the block is not known, or no state is. On a generated chain that is what it
+    /// had before the first block, and what all blocks up to this one moved: values, fees, tips to the miner, withdrawals.
+    public func balance(of address: [UInt8], at block: Hash32) throws -> UInt256? {
+        try onChain { chain in try chain.key(of: block).flatMap { try chain.balance(of: address, at: $0) } }
+    }
+
     /// Writes canonical blocks as JSON lines, as a replay reads them; numbers without a block are left out. Throws `config` when the
     /// file cannot be written.
     public func writeRecorded(_ range: ClosedRange<UInt64>, to path: String) throws {

@@ -42,10 +42,21 @@ final class ProcessLock {
         close(descriptor)
     }
 
-    private var holder: String? {
+    private var holder: String? { Self.holder(in: descriptor) }
+
+    private static func holder(in descriptor: Int32) -> String? {
         var bytes = [UInt8](repeating: 0, count: 20)
         let count = pread(descriptor, &bytes, bytes.count, 0)
         let digits = bytes.prefix(max(0, count)).prefix { (48...57).contains($0) }
         return digits.isEmpty ? nil : String(decoding: digits, as: UTF8.self)
+    }
+
+    /// Whether the process that had the lock last has ended: looked up by its id, because to try the lock is to have it for a moment.
+    static func isHolderGone(besides path: String) -> Bool {
+        let descriptor = open(path + ".lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return errno == ENOENT }
+        defer { close(descriptor) }
+        guard let holder = holder(in: descriptor).flatMap({ pid_t($0) }) else { return false }
+        return kill(holder, 0) != 0 && errno == ESRCH
     }
 }

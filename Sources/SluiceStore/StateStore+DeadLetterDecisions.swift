@@ -28,22 +28,6 @@ extension StateStore {
         try decide(filter, "SET state = ?, replay_wanted = NULL", .text("dropped"))
     }
 
-    /// Notes that the rows of letters are loaded. One that is gone meanwhile is not missed.
-    public func noteReplayed(_ ids: [Int64]) throws {
-        let database = try writing()
-        try database.transaction { () throws(SluiceError) in
-            for id in ids { try database.run("UPDATE dead_letters SET state = 'replayed', replay_wanted = NULL WHERE id = ?", [.int(id)]) }
-        }
-    }
-
-    /// Notes that a replay was tried and came to nothing: the letters stay as they are, and nobody tries again before he is asked to.
-    public func noteTried(_ ids: [Int64]) throws {
-        let database = try writing()
-        try database.transaction { () throws(SluiceError) in
-            for id in ids { try database.run("UPDATE dead_letters SET replay_wanted = NULL WHERE id = ?", [.int(id)]) }
-        }
-    }
-
     private func decide(_ ids: [Int64], _ words: String, _ value: SQLiteValue) throws -> Int {
         let database = try writing()
         return try database.transaction { () throws(SluiceError) in

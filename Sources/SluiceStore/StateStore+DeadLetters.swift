@@ -34,7 +34,7 @@ extension StateStore {
     }
 
     /// Returns whether the letter became open by that.
-    private func keep(_ letter: DeadLetter, key: [SQLiteValue], at stamp: SQLiteValue, in database: SQLiteDatabase) throws(SluiceError)
+    func keep(_ letter: DeadLetter, key: [SQLiteValue], at stamp: SQLiteValue, in database: SQLiteDatabase) throws(SluiceError)
         -> Bool
     {
         let row = key + [.text(letter.register), .blob(letter.block.hash.bytes), .text(letter.row)]

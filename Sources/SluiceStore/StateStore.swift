@@ -53,6 +53,10 @@ public actor StateStore {
         return store
     }
 
+    /// Whether the process that ran pipelines on a file last has ended, as far as can be told without taking its place: it may be opened
+    /// then, unless another one was quicker.
+    public static func isFree(_ path: String) -> Bool { ProcessLock.isHolderGone(besides: path) }
+
     private init(_ path: String, _ clock: @escaping WallClock, readOnly: Bool) {
         self.path = path
         self.clock = clock

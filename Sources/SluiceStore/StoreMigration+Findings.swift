@@ -1,5 +1,5 @@
 extension StoreMigration {
-    /// Version 3: what components learnt from blocks and must know again.
+    /// Version 4: what components learnt from blocks and must know again.
     static let findings = StoreMigration(
         [StoreTable("findings", "pipeline", "chain_id", "register", "number", "text", "hash")],
         [

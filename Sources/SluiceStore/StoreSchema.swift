@@ -3,7 +3,7 @@ internal import SluiceCore
 /// The schema of the state file, as a list of migrations: `user_version` says how many of them a file has seen.
 enum StoreSchema {
     /// In order; one that was released never changes, as files out there have seen it.
-    private static let migrations: [StoreMigration] = [.first, .records, .sharedState, .findings, .bundlesByHash]
+    private static let migrations: [StoreMigration] = [.first, .records, .sharedState, .findings, .bundlesByHash, .replays]
 
     /// "SLUI": what tells our files from other SQLite files.
     static let applicationID: Int64 = 0x534C_5549

@@ -40,12 +40,12 @@ public final class RedisServer: Sendable {
     /// Starts it, and returns when it answers.
     public func start() async throws {
         guard let program = Self.program else { throw Self.failed("redis-server is not installed") }
-        let server = try Self.spawn([program] + arguments, input: nil)
+        let server = try Spawn.start([program] + arguments, input: nil)
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw Self.failed("no pipe") }
         // The server must not hold its own leash.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        let guardian = try Self.spawn(["/bin/sh", "-c", "read line; kill -9 \(server)"], input: ends[0])
+        let guardian = try Spawn.start(["/bin/sh", "-c", "read line; kill -9 \(server)"], input: ends[0])
         close(ends[0])
         let leash = ends[1]
         child.withLock { $0 = Child(server: server, guardian: guardian, leash: leash) }
@@ -94,29 +94,6 @@ public final class RedisServer: Sendable {
             kill(running.server, SIGKILL)
             waitpid(running.server, nil, 0)
         }
-    }
-
-    private static func spawn(_ arguments: [String], input: Int32?) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        for descriptor in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0) }
-        if let input { posix_spawn_file_actions_adddup2(&actions, input, 0) }
-        // What the calling thread blocks is not the child's business: it must hear when it is to end.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var none = sigset_t()
-        sigemptyset(&none)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-        var argv = arguments.map { strdup($0) } + [nil]
-        defer { for pointer in argv { free(pointer) } }
-        var pid = pid_t()
-        guard posix_spawn(&pid, arguments[0], &actions, &attributes, &argv, environ) == 0 else {
-            throw failed("\(arguments[0]) cannot be started")
-        }
-        return pid
     }
 
     private func answers() -> Bool {

@@ -5,7 +5,7 @@ public import SluiceCore
 public enum SmallChain {
     /// One row a block.
     public static let blocks = Schema(
-        name: "blocks", key: [], doc: "",
+        name: "blocks", key: ["chain_id", "hash"], doc: "",
         fields: [
             Field("chain_id", .int64, ""), Field("number", .int64, ""), Field("hash", .fixedBytes(32), ""),
             Field("timestamp", .timestamp, ""),
@@ -13,7 +13,7 @@ public enum SmallChain {
         ])
     /// n % 3 rows for block n.
     public static let logs = Schema(
-        name: "logs", key: [], doc: "",
+        name: "logs", key: ["chain_id", "block_hash", "log_index"], doc: "",
         fields: [
             Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
             Field("block_timestamp", .timestamp, ""), Field("log_index", .int64, ""), Field("data", .bytes, ""),

@@ -40,7 +40,7 @@ import SluiceCore
     /// All commands, in the order of the help.
     static let commands: [Command] = [
         .initialise, .run, .backfill, .backtest, .query, .export, .status, .top, .deadLetterList, .deadLetterShow, .deadLetterReplay,
-        .deadLetterDrop,
+        .deadLetterDrop, .addressList, .addressAdd, .addressRemove,
         .validate,
         .plan, .registers, .simulate, .version, .docs,
     ]

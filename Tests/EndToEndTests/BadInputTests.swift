@@ -133,7 +133,7 @@ extension EndToEnd {
 
         @Test(
             "a full disk is exit code 75; with room again, the same command completes exactly", .needsReaders,
-            arguments: Workplace.Kind.allCases)
+            arguments: Workplace.Kind.embedded)
         func fullDisk(_ kind: Workplace.Kind) async throws {
             try await Sandbox.run { box in
                 try await Chain.serving(Chain.options(blocks: 330)) { _, port in

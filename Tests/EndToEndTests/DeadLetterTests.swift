@@ -185,18 +185,60 @@ extension EndToEnd {
             }
         }
 
-        @Test("replay marks letters, and says so when it cannot do more")
+        @Test("a replay that cannot reach its source leaves letters marked, and says why; what can never be replayed it says at once")
         func replay() async throws {
             try await Sandbox.run { box in
-                _ = try await Self.place(box)
-                let (_, errors) = try await Self.run(box, "replay", "2", "3", code: 1)
-                #expect(errors.contains("error[replay_unavailable]"), "\(errors)")
+                var place = try await Self.place(box)
+                place.settings = "retry_attempts: 1"
+                try place.write()
+                let (output, errors) = try await Self.run(box, "replay", "2", "3", "13", code: 69)
+                #expect(output == "13: cannot be replayed: the configuration has no pipeline bygone on chain 1337\n", "\(output)")
+                #expect(errors.contains("error["), "\(errors)")
                 #expect(try await Self.page(box).deadLetters.filter { $0.replayWanted != nil }.map(\.id) == [2, 3])
                 #expect(try await Self.run(box, "list", "--limit", "2").output.contains("open, to be replayed"))
                 _ = try await Self.run(box, "drop", "2")
                 #expect(try await Self.run(box, "replay", "2").output == "there is nothing to replay\n")
-                _ = try await Self.run(box, "replay", "--pipeline", "main", "--reason", "abi_unknown", code: 1)
+                _ = try await Self.run(box, "replay", "--pipeline", "main", "--reason", "abi_unknown", code: 69)
                 #expect(try await Self.page(box).deadLetters.filter { $0.replayWanted != nil }.map(\.id) == [3, 9, 10, 11, 12])
+                #expect(try await Self.run(box, "replay", "--pipeline", "bygone", code: 65).output.contains("no pipeline bygone"))
+            }
+        }
+
+        @Test("beside a process that does not replay them it gives up after a while, and the letters stay marked")
+        func waiting() async throws {
+            try await Sandbox.run { box in
+                _ = try await Self.place(box)
+                let store = try await StateStore.open(box.path("main.state"))
+                let (output, errors) = try await Self.run(box, "replay", "2", "3", "--wait", "100ms", code: 75)
+                #expect(output.isEmpty && errors.contains("error[replay_pending]: 2 dead letters stay marked"), "\(errors)")
+                #expect(errors.contains("process \(getpid())"), "\(errors)")
+                #expect(try await store.wantedReplays() == [2, 3])
+                // What becomes of them meanwhile is told.
+                let child = try box.start(["dlq", "replay", "2", "3", "4", "5", "--json", "-c", "main.yaml"])
+                try await Surroundings.eventually("marks") { try await store.wantedReplays().count == 4 ? true : nil }
+                let all = try await store.deadLetters(limit: 99)
+                try await store.note([ReplayResult(all[1], .loaded(rows: 7))])
+                try await store.dropDeadLetters([3])
+                try await store.keep([all[3].letter], of: all[3].stream)
+                try await store.note([ReplayResult(all[4], .awaited)])
+                #expect(try await child.wait() == .exited(65), "\(child.errors)")
+                struct Report: Decodable {
+                    struct Line: Decodable, Equatable {
+                        let id: Int
+                        let outcome: String
+                        let rows: Int?
+                        let reason: String?
+                    }
+                    let replayed: [Line]
+                }
+                #expect(
+                    try Surroundings.decoded(Report.self, child.output).replayed == [
+                        Report.Line(id: 2, outcome: "loaded", rows: 7, reason: nil),
+                        Report.Line(id: 3, outcome: "impossible", rows: nil, reason: nil),
+                        Report.Line(id: 4, outcome: "failed", rows: nil, reason: "abi_malformed"),
+                        Report.Line(id: 5, outcome: "awaited", rows: nil, reason: nil),
+                    ])
+                await store.close()
             }
         }
 

@@ -15,11 +15,11 @@ extension EndToEnd {
         func ranges(_ offsets: [ClosedRange<UInt64>]) async throws {
             try await Sandbox.run { box in
                 try await Chain.serving(Chain.options(blocks: 140)) { _, port in
-                    let clean = Workplace(box, "clean", port: port, kinds: Workplace.Kind.allCases)
+                    let clean = Workplace(box, "clean", port: port, kinds: Workplace.Kind.embedded)
                     try await clean.backfill(Chain.blocks(100))
-                    let place = Workplace(box, "main", port: port, kinds: Workplace.Kind.allCases)
+                    let place = Workplace(box, "main", port: port, kinds: Workplace.Kind.embedded)
                     for range in offsets { try await place.backfill((Chain.first + range.lowerBound)...(Chain.first + range.upperBound)) }
-                    for kind in Workplace.Kind.allCases {
+                    for kind in Workplace.Kind.embedded {
                         let tables = try await place.tables(kind)
                         tables.expectWhole(Chain.blocks(100))
                         #expect(try await clean.tables(kind) == tables, "\(kind)")
@@ -49,7 +49,7 @@ extension EndToEnd {
                     try await place.run(until: Chain.first + 99)
                     let before = try await place.tables(.duckdb)
                     before.expectWhole(Chain.blocks(100))
-                    place.kinds = Workplace.Kind.allCases
+                    place.kinds = Workplace.Kind.embedded
                     try await place.run(until: Chain.first + 99)
                     #expect(try await place.tables(.duckdb) == before)
                     try await place.tables(.parquet).expectWhole(Chain.blocks(100))

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import SluiceCore
+import SluiceSimulator
 import SluiceStore
 import Testing
 
@@ -42,7 +43,7 @@ extension EndToEnd {
 
         /// A pipeline from block 1,000 on into both kinds of sinks, and a state file.
         private static func prepare(_ box: Sandbox, _ body: (StateStore) async throws -> Void) async throws {
-            var place = Workplace(box, "main", port: 1, kinds: Workplace.Kind.allCases)
+            var place = Workplace(box, "main", port: 1, kinds: Workplace.Kind.embedded)
             place.start = "1000"
             try place.write()
             let store = try await StateStore.open(box.path("main.state"), clock: { 1_700_000_000_000_000 })
@@ -119,9 +120,13 @@ extension EndToEnd {
                 #expect(child.errors.isEmpty, "\(child.errors)")
                 let report = try #require(try Surroundings.decoded(Report.self, child.output).pipelines.first)
                 #expect(report.gaps.map(\.first) == [1201] && report.state == "live")
-                // Once it has stopped, the file must answer; when it cannot, what was told still stands.
+                // Once it has stopped, the file must answer; when it cannot, what was told still stands. While a process has the state file,
+                // it may be about to open the others.
                 try await store.setStatus(RunStatus(pipeline: "main", chainID: 1337, state: "stopped", head: 1400, finalized: 1100))
+                #expect(try await !box.sluice("status", "-c", "main.yaml").errors.contains("warning"))
                 await store.close()
+                // The process that had it is this one, which lives on.
+                unlink(box.path("main.state.lock"))
                 let again = try box.start(["status", "-c", "main.yaml", "--json"])
                 #expect(try await again.wait() == .exited(0))
                 #expect(again.errors.contains("warning: main.duckdb"), "\(again.errors)")
@@ -137,9 +142,71 @@ extension EndToEnd {
                     try await place.backfill(Chain.first...(Chain.first + 9))
                     try await place.backfill((Chain.first + 20)...(Chain.first + 29))
                     let gap = try #require(try await Self.report(box).gaps.first)
-                    #expect(gap == Self.gap((Chain.first + 10)...(Chain.first + 19), "hole", ["tables"]))
+                    #expect(gap == Self.gap((Chain.first + 10)...(Chain.first + 19), "hole", ["tables"], since: gap.since))
+                    #expect(gap.since != nil)
                     try await place.backfill(gap.first...gap.last)
                     #expect(try await Self.report(box).gaps.filter { $0.kind == "hole" } == [])
+                }
+            }
+        }
+
+        @Test("beside a run, what its sinks hold is told by the run itself, as it changes")
+        func besideRun() async throws {
+            try await Sandbox.run { box in
+                var generator = Chain.options(blocks: 60)
+                generator.blockTime = .milliseconds(200)
+                generator.until = Chain.first + 75
+                try await Chain.serving(generator) { simulator, port in
+                    var place = Workplace(box, "main", port: port, kinds: Workplace.Kind.allCases)
+                    try await place.backfill(Chain.first...(Chain.first + 9))
+                    try await place.backfill((Chain.first + 20)...(Chain.first + 29))
+                    // With this a run goes on where its sinks end, and leaves the hole alone.
+                    place.start = "latest"
+                    let child = try place.startRun()
+                    let hole = (Chain.first + 10)...(Chain.first + 19)
+                    let last = Chain.first + 75
+                    // The store of the sink is not asked: this process alone has it.
+                    let store = try await StateStore.openReadOnly(box.path("main.state"))
+                    let told = try await Surroundings.eventually("a run that tells of its last block") {
+                        let told = try await store.coverage().filter { $0.sink == "tables" }
+                        return told.last?.last == last ? told : nil
+                    }
+                    #expect(told.map { $0.first...$0.last } == [Chain.first...(Chain.first + 9), (Chain.first + 20)...last])
+                    try await Surroundings.eventually("a run that has seen the last block") {
+                        try await store.statuses().first?.head == last ? true : nil
+                    }
+                    let report = try await Self.report(box)
+                    #expect(report.state == "live")
+                    #expect(report.gaps.filter { $0.kind == "hole" } == [Self.gap(hole, "hole", ["tables", "lake"], since: report.gaps[0].since)])
+                    // The lake's last file is not whole yet; the other one has everything.
+                    #expect(report.gaps.filter { $0.sinks.contains("tables") }.count == 1, "\(report.gaps)")
+                    #expect(report.gaps[0].since != nil)
+                    child.send(SIGTERM)
+                    #expect(try await child.wait() == .exited(143), "\(child.errors)")
+                    #expect(try await store.coverage().filter { $0.sink == "tables" }.map(\.last) == told.map(\.last))
+                    await store.close()
+                    // Filled while nothing else runs, it is gone, also for whoever looks at the state file alone.
+                    try await place.backfill(hole)
+                    #expect(try await Self.report(box).gaps.filter { $0.kind == "hole" } == [])
+                    let after = try await StateStore.openReadOnly(box.path("main.state"))
+                    #expect(try await after.coverage().filter { $0.sink == "tables" }.map { $0.first...$0.last } == [Chain.first...last])
+                    await after.close()
+                }
+            }
+        }
+
+        @Test("a run that finds a store open to somebody who only looks waits until he has looked")
+        func looked() async throws {
+            try await Sandbox.run { box in
+                try await Chain.serving(Chain.options(blocks: 60)) { _, port in
+                    let place = Workplace(box, "main", port: port)
+                    try await place.backfill(Chain.first...(Chain.first + 9))
+                    let holder = try box.startPython("stores.py", ["hold", place.database])
+                    _ = try await holder.line(beginning: "held")
+                    let child = try place.startRun("--until-block", "\(Chain.first + 19)")
+                    try await Task.sleep(for: .milliseconds(300))
+                    holder.send(SIGTERM)
+                    #expect(try await child.wait() == .exited(0), "\(child.errors)")
                 }
             }
         }

@@ -29,8 +29,13 @@ final class BalanceLog: Egress {
         var logRows = 0
     }
 
+    private let pipeline: String
     private let all = Mutex(State())
     var state: State { all.withLock { $0 } }
+
+    /// What a pipeline gets of it.
+    init(_ pipeline: String = "p") { self.pipeline = pipeline }
+
     var last: BlockRef? { state.blocks.last }
 
     func send(_ transit: Transit) async throws {
@@ -45,7 +50,7 @@ final class BalanceLog: Egress {
             }
         case .batch(let batch):
             var report = PipeReport()
-            var pipe = BalancePipe()
+            var pipe = BalancePipe(pipeline: pipeline)
             let table = try pipe.transform(batch, report: &report)[0]
             let rows = (0..<table.rowCount).map { row in
                 func load<T: BitwiseCopyable>(_ name: String) -> T? { table.column(name)?.load(row, as: T.self) }
@@ -72,19 +77,9 @@ final class BalanceLog: Egress {
     }
 }
 
-/// Addresses that follow from a seed.
-func someAddresses(_ count: Int, seed: UInt64 = 3) -> [Address] {
-    var random = SeededRandom(seed: seed)
-    return (0..<count).compactMap { _ in Address((0..<20).map { _ in UInt8.random(in: 0...255, using: &random) }) }.sorted {
-        "\($0)" < "\($1)"
-    }
-}
-
-/// A set of addresses in memory.
-func addressSet(_ addresses: [Address]) async throws -> MemoryState {
-    let state = MemoryState()
-    try await state.insert(addresses.map(\.description), into: EthereumRegisters.accountBalanceKey.key(of: "p"))
-    return state
+/// Accounts that take part in a generated chain, in ascending order: of most of them the balance changes every few blocks.
+func someAddresses(_ count: Int, seed: UInt64 = 7) -> [Address] {
+    Array(GeneratorOptions(seed: seed).accounts.compactMap { Address($0) }.sorted { "\($0)" < "\($1)" }.prefix(count))
 }
 
 /// What must be there for some blocks of the simulator.
@@ -92,23 +87,38 @@ func expectedBalances(_ addresses: [Address], at numbers: [UInt64], of simulator
     try numbers.flatMap { number -> [BalanceLog.Row] in
         guard let block = try simulator.canonical(number) else { return [] }
         let timestamp = try decode(block.set, number: number).timestamp
-        return addresses.map { address in
-            BalanceLog.Row(
-                address: address, balance: Simulator.balance(of: address.bytes, at: block.ref.hash), block: block.ref,
-                timestamp: Int64(timestamp))
+        return try addresses.map { address in
+            guard let balance = try simulator.balance(of: address.bytes, at: block.ref.hash) else { throw NoBalance() }
+            return BalanceLog.Row(address: address, balance: balance, block: block.ref, timestamp: Int64(timestamp))
         }
     }
 }
 
-/// An oracle on simulators, quick to poll and to try again.
-func balanceOracle(
-    _ ports: [UInt16], _ state: any SharedState, interval: UInt64 = 10, pruned: BalanceOptions.Pruned = .fail, maxBatch: Int = 20,
-    needs: [Need] = [], attempts: Int = 12
-) throws -> any Oracle {
+struct NoBalance: Error {}
+
+/// Simulators, quick to poll and to try again.
+func balanceNode(_ ports: [UInt16], maxBatch: Int = 20, attempts: Int = 12) throws -> EthereumNode {
     var network = try oracle(ports, maxBatch: maxBatch).network
     network.retry.attempts = attempts
-    let node = EthereumNode(network, http: try HTTPClient(), time: .live, random: SeededRandom(seed: 5), log: .disabled)
-    return EthereumRegisters.oracle(
-        node, needs: EthereumRegisters.accountBalance.needs + needs, recent: MemoryBlocks(), balances: BalanceSource(state, pipeline: "p"),
-        options: BalanceOptions(intervalBlocks: interval, pruned: pruned))
+    return EthereumNode(network, http: try HTTPClient(), time: .live, random: SeededRandom(seed: 5), log: .disabled)
+}
+
+/// What a pipeline needs that asks for balances.
+func balanceNeed(
+    _ addresses: [Address], pipeline: String = "p", interval: UInt64 = 10, pruned: BalanceOptions.Pruned = .fail, others: [String] = []
+) -> Need {
+    let register = AccountBalanceRegister.register(BalanceOptions(intervalBlocks: interval, pruned: pruned))
+    let held = StateSnapshot(version: 1, entries: (addresses.map(\.description) + others).map { .init(member: $0) })
+    return register.tell?(pipeline, held).register.needs.first ?? Need("")
+}
+
+/// An oracle for one pipeline.
+func balanceOracle(
+    _ ports: [UInt16], _ addresses: [Address], interval: UInt64 = 10, pruned: BalanceOptions.Pruned = .fail, maxBatch: Int = 20,
+    needs: [Need] = [], attempts: Int = 12, others: [String] = [], observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
+) throws -> any Oracle {
+    EthereumRegisters.oracle(
+        try balanceNode(ports, maxBatch: maxBatch, attempts: attempts),
+        needs: [balanceNeed(addresses, interval: interval, pruned: pruned, others: others)] + needs, recent: MemoryBlocks(),
+        observe: observe)
 }

@@ -10,8 +10,6 @@ import Testing
 
 /// Balances at the head of a simulated chain.
 @Suite(.timeLimit(.minutes(1))) struct BalanceLiveTests {
-    private let key = EthereumRegisters.accountBalanceKey.key(of: "p")
-
     /// Runs `live` beside a body, which ends it.
     private func following(_ oracle: any Oracle, start: UInt64?, into log: BalanceLog, _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -34,11 +32,11 @@ import Testing
     @Test("each poll brings the balances at the newest block, and only canonical ones stay", arguments: [1, 2, 3] as [UInt64])
     func reorganisations(seed: UInt64) async throws {
         try await withSimulator(chain(seed: seed, history: 20)) { simulator, port in
-            let addresses = someAddresses(25)
+            let addresses = someAddresses(25, seed: seed)
             let log = BalanceLog()
             var random = SeededRandom(seed: seed)
             var heads: [UInt64] = []
-            try await following(balanceOracle([port], addressSet(addresses)), start: nil, into: log) {
+            try await following(balanceOracle([port], addresses), start: nil, into: log) {
                 try await caughtUp(log, simulator)
                 for _ in 0..<12 {
                     try simulator.advance(Int.random(in: 1...3, using: &random))
@@ -60,62 +58,60 @@ import Testing
         }
     }
 
-    @Test("addresses that are added and removed count from the next block on; without any, positions move and nothing is asked")
-    func changingSet() async throws {
-        try await withSimulator(chain(history: 20)) { simulator, port in
-            let addresses = someAddresses(3)
-            let state = MemoryState()
-            let log = BalanceLog()
-            var expected: [BalanceLog.Row] = []
-            func step(_ simulator: Simulator, _ present: [Address], _ expected: inout [BalanceLog.Row]) async throws {
-                try await state.set(present.map(\.description), of: key)
-                try simulator.advance(1)
-                try await caughtUp(log, simulator)
-                expected += try expectedBalances(present, at: [simulator.head], of: simulator)
-                #expect(log.state.rows == expected)
+    @Test("several pipelines make the calls of one, each at its own blocks, and each gets its own rows")
+    func together() async throws {
+        try await withSimulator(chain(history: 60)) { simulator, port in
+            let addresses = someAddresses(5)
+            let range = simulator.head - 39...simulator.head - 4
+            let wishes: [(name: String, addresses: [Address], interval: UInt64)] = [
+                ("p", Array(addresses[0...2]), 10), ("q", Array(addresses[2...4]), 10), ("r", [addresses[0]], 4), ("s", [], 1),
+            ]
+            let needs = wishes.map { balanceNeed($0.addresses, pipeline: $0.name, interval: $0.interval) }
+            let shared = EthereumRegisters.oracle(try balanceNode([port]), needs: needs, recent: MemoryBlocks())
+            let all = try await logs(of: wishes.map(\.name)) { try await shared.backfill(range, after: nil, into: $0) }
+            var asked: Set<BalanceLog.Row> = []
+            for (wish, log) in zip(wishes, all) {
+                let sampled = range.filter { ($0 + 1) % wish.interval == 0 || $0 == range.upperBound }
+                let expected = try expectedBalances(wish.addresses, at: sampled, of: simulator)
+                #expect(log.state.rows == expected && log.state.violations == [] && log.state.letters == [], "\(wish.name)")
+                asked.formUnion(expected)
             }
-            try await following(balanceOracle([port], state, interval: 1000), start: nil, into: log) {
-                try await caughtUp(log, simulator)
-                try await step(simulator, [], &expected)
-                #expect(simulator.statistics.calls["eth_getBalance"] == nil)
-                try await step(simulator, [addresses[0], addresses[2]], &expected)
-                try await step(simulator, addresses, &expected)
-                try await step(simulator, [addresses[1]], &expected)
-                try await step(simulator, [], &expected)
+            for (log, own) in zip(all, all.map(\.state.rows.count)) {
+                let rows = all.reduce(0) { $0 + $1.state.rows.count }
+                #expect(log.state.filtered == ["asked for by another pipeline": rows - own])
             }
-            #expect(log.state.violations == [])
+            // Each address once a block, whoever asks.
+            #expect(simulator.statistics.calls["eth_getBalance"] == asked.count)
         }
     }
 
-    @Test("several sets are joined, and their keys are asked for at every sample")
-    func joinedSets() async throws {
-        try await withSimulator(chain(history: 20)) { simulator, port in
-            let addresses = someAddresses(3)
-            let state = MemoryState()
-            let pipelines = Mutex(["a"])
-            for (pipeline, part) in [("a", [addresses[0], addresses[1]]), ("b", [addresses[1], addresses[2]])] {
-                try await state.insert(part.map(\.description), into: EthereumRegisters.accountBalanceKey.key(of: pipeline))
-            }
-            let source = BalanceSource(state) { pipelines.withLock { $0.map(EthereumRegisters.accountBalanceKey.key(of:)) } }
-            #expect(Set(try await source.addresses().valid) == Set(addresses.prefix(2)))
-            pipelines.withLock { $0 = ["a", "b"] }
-            #expect(Set(try await source.addresses().valid) == Set(addresses))
-            #expect(try await source.addresses().valid.count == 3)
+    @Test("what one pipeline cannot go on without is left out for another")
+    func ownPolicies() async throws {
+        var options = chain(history: 60)
+        options.rpc.stateBlocks = 16
+        try await withSimulator(options) { simulator, port in
+            let addresses = someAddresses(2)
+            let needs = [balanceNeed(addresses, pipeline: "p"), balanceNeed(addresses, pipeline: "q", pruned: .leaveOut)]
+            let shared = EthereumRegisters.oracle(try balanceNode([port]), needs: needs, recent: MemoryBlocks())
+            let (strict, lenient) = (BalanceLog("p"), BalanceLog("q"))
+            let range = simulator.head - 40...simulator.head
+            try await shared.backfill(range, after: nil, into: lenient)
+            #expect(!lenient.state.rows.isEmpty && lenient.state.letters.allSatisfy { $0.reason == "state_unavailable" })
+            #expect(lenient.state.letters.count == 2 || lenient.state.letters.count == 3)
+            let error = await #expect(throws: SluiceError.self) { try await shared.backfill(range, after: nil, into: strict) }
+            #expect(error?.code == .stateUnavailable)
         }
     }
 
-    /// Shared state that lets something happen when it is read.
-    private struct Meddling: SharedState {
-        let base: MemoryState
-        let meddle: @Sendable () throws -> Void
-
-        func snapshot(of key: StateKey) async throws -> StateSnapshot {
-            try meddle()
-            return try await base.snapshot(of: key)
+    /// Sends what comes to several logs, each of a pipeline.
+    private func logs(of pipelines: [String], _ body: (any Egress) async throws -> Void) async throws -> [BalanceLog] {
+        struct Fan: Egress {
+            let logs: [BalanceLog]
+            func send(_ transit: Transit) async throws { for log in logs { try await log.send(transit) } }
         }
-        func version(of key: StateKey) async throws -> UInt64 { try await base.version(of: key) }
-        func keys(of pipeline: String) async throws -> [StateKey] { try await base.keys(of: pipeline) }
-        func apply(_ change: StateChange) async throws { try await base.apply(change) }
+        let logs = pipelines.map { BalanceLog($0) }
+        try await body(Fan(logs: logs))
+        return logs
     }
 
     @Test("a block that is orphaned while it is asked about is left out, and never has another block's balances", arguments: [true, false])
@@ -125,18 +121,19 @@ import Testing
         options.rpc.forgetsOrphans = true
         try await withSimulator(options) { simulator, port in
             let addresses = someAddresses(5)
-            let armed = Mutex(1)
-            let base = try await addressSet(addresses)
-            let state = Meddling(base: base) {
-                let fires = armed.withLock { left in
-                    left -= 1
-                    return left == 0
+            // Two headers say where the head is; the third is that of the block whose balances are asked for next.
+            let isArmed = Mutex(true)
+            let meddle: @Sendable (OracleEvent) -> Void = { event in
+                guard case .received = event, simulator.statistics.calls["eth_getBlockByNumber", default: 0] > 2 else { return }
+                let fires = isArmed.withLock { armed in
+                    defer { armed = false }
+                    return armed
                 }
-                if fires { try simulator.reorganise(depth: 1, length: 2) }
+                if fires { try? simulator.reorganise(depth: 1, length: 2) }
             }
             let log = BalanceLog()
             let orphan = try #require(try simulator.canonical(simulator.head)).ref
-            try await following(balanceOracle([port], state), start: nil, into: log) {
+            try await following(balanceOracle([port], addresses, observe: meddle), start: nil, into: log) {
                 for _ in 0..<5000 where log.last?.number != orphan.number + 1 { try await Task.sleep(for: .milliseconds(1)) }
                 try await caughtUp(log, simulator)
             }

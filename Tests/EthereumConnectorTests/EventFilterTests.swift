@@ -53,26 +53,48 @@ import Testing
         let register = EventLogRegister.register([fixed])
         #expect(register.name == "event_log" && register.needs == [fixed].needs && register.dependencies == ["geth_block"])
         #expect(register.number.rawValue == 3)
-        #expect(EventLogRegister.stateKey(pipeline: "p") == StateKey(pipeline: "p", prefix: "event_log", id: "address"))
+        #expect(EventLogRegister.stateKey.key(of: "p") == StateKey(pipeline: "p", prefix: "event_log", id: "address"))
     }
 
-    @Test("shared state says which events of which addresses are wanted")
+    private func held(_ entries: [(String, [String])]) -> StateSnapshot {
+        StateSnapshot(version: 1, entries: entries.map { .init(member: $0, items: $1) })
+    }
+
+    @Test("shared state says which events of which addresses are wanted; what cannot be read is named and left out")
     func sharedState() throws {
         let signatures = ["Approval(address,address,uint256)", "event Transfer(address indexed from, address indexed to, uint256 value)"]
-        let subscriptions = try [EventSubscription]([
-            account(1).description: signatures, account(2).description: signatures, account(3).description: [signatures[0]],
-            account(4).description: [],
+        let state = held([
+            (account(1).description, signatures), (account(2).description, signatures), (account(3).description, [signatures[0]]),
+            (account(4).description, []),
         ])
-        #expect(subscriptions.map(\.contracts) == [.at([account(4)]), .at([account(3)]), .at([account(1), account(2)])])
-        #expect(subscriptions.map { $0.events.map(\.name) } == [[], ["Approval"], ["Approval", "Transfer"]])
-        #expect(subscriptions.needs.count == 2)
-        let error = #expect(throws: SluiceError.self) {
-            try [EventSubscription](["0x12": ["Transfer()"], account(1).description: ["Transfer(", "Transfer(uint7)", "Transfer()"]])
+        let (subscriptions, problems) = EventSubscription.read(state)
+        #expect(subscriptions.map(\.contracts) == [.at([account(3)]), .at([account(1), account(2)])] && problems == [])
+        #expect(subscriptions.map { $0.events.map(\.name) } == [["Approval"], ["Approval", "Transfer"]])
+        let bad = EventSubscription.read(
+            held([("0x12", ["Transfer()"]), (account(1).description, ["Transfer(", "Transfer(uint7)", "Transfer()"])]))
+        #expect(bad.subscriptions == [EventSubscription(addresses: [account(1)], events: [try ABIEvent("Transfer()")])])
+        #expect(bad.problems.count == 3)
+        for (problem, part) in zip(bad.problems, ["column 10", "'uint7' is not a type", "'0x12' is no address"]) {
+            #expect(problem.contains(part), "\(problem)")
         }
-        #expect(error?.code == .eventSubscription)
-        for part in ["3 entries", "'0x12' is no address", "column 10", "'uint7' is not a type"] {
-            #expect(error?.message.contains(part) == true, "\(error?.message ?? "")")
-        }
+    }
+
+    @Test("a register that is told keeps what stays, and can be told again")
+    func told() throws {
+        let event = try transfer.get()
+        let factory = try ContractFactory(address: account(7), event: try ABIEvent("event Created(address made)"), argument: "made")
+        let fixed = EventSubscription(factory: factory, events: [event])
+        let tell = try #require(EventLogRegister.register([fixed]).tell)
+        let first = tell("p", held([(account(1).description.uppercased().replacingOccurrences(of: "X", with: "x"), [event.declaration])]))
+        let wanted = EventSubscription(addresses: [account(1)], events: [event])
+        #expect(first.register.needs == [fixed, wanted].needs && first.problems == [] && first.register.keepsFindings)
+        #expect(first.understood == [.init(member: account(1).description, items: [event.declaration])])
+        let tellAgain = try #require(first.register.tell)
+        let second = tellAgain("p", held([]))
+        #expect(second.register.needs == [fixed].needs && second.understood == [])
+        let tellNobody = try #require(EventLogRegister.register().tell)
+        let bare = tellNobody("p", held([]))
+        #expect(bare.register.needs == [] && !bare.register.keepsFindings)
     }
 
     // MARK: - Over the network

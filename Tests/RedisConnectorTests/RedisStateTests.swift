@@ -120,6 +120,28 @@ struct RedisStateTests {
         }
     }
 
+    @Test("who goes on without it does not wait for a server that is away, and reads what others wrote when it is back")
+    func impatient() async throws {
+        try await withServer { server in
+            let state = try await open(server)
+            let reader = state.impatient
+            try await state.insert(["a"], into: addresses)
+            #expect(try await reader.members(of: addresses) == ["a"])
+            server.crash()
+            let start = ContinuousClock.now
+            for _ in 0..<5 {
+                let error = await #expect(throws: SluiceError.self) { try await reader.version(of: addresses) }
+                #expect(error?.code == .redisUnavailable && error?.class == .retry)
+            }
+            // The patient one would still be waiting.
+            #expect(ContinuousClock.now - start < .seconds(5))
+            try await server.start()
+            try await state.insert(["b"], into: addresses)
+            #expect(try await reader.members(of: addresses) == ["a", "b"])
+            await state.close()
+        }
+    }
+
     @Test("waiting for a server ends when the task is cancelled")
     func cancelled() async throws {
         try await withServer { server in

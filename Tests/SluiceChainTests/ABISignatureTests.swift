@@ -29,6 +29,31 @@ import Testing
         #expect(try ABIEvent("event(address)").name == "event")
     }
 
+    @Test("the text of an event reads as the same event", arguments: 0..<200 as Range<UInt64>)
+    func text(seed: UInt64) throws {
+        var random = ABIRandom(seed: seed)
+        let inputs = (0..<random.below(6)).map { index in
+            ABIEvent.Input(random.type(), random.below(3) == 0 ? "" : "a\(index)", isIndexed: index < 3 && random.below(2) == 0)
+        }
+        let event = try ABIEvent(
+            name: ["E", "_1$", "event", "anonymous"][random.below(4)], inputs: inputs, isAnonymous: random.below(4) == 0)
+        #expect(try ABIEvent(event.declaration) == event, "\(event.declaration)")
+        let bare = try ABIEvent(event.signature)
+        #expect(try ABIEvent(bare.declaration) == bare && bare.declaration == event.signature.replacing(",", with: ", "))
+    }
+
+    @Test("however it is written, the text of an event is one")
+    func oneText() throws {
+        for text in [
+            "event Transfer(address indexed from, address indexed to, uint256 value)",
+            " Transfer ( address indexed from,address indexed to,uint value ) ;",
+        ] {
+            #expect(
+                try ABIEvent(text).declaration == "event Transfer(address indexed from, address indexed to, uint256 value)")
+        }
+        #expect(try ABIEvent("event E(tuple(uint a, int[2])[] x) anonymous").declaration == "event E((uint256 a, int256[2])[] x) anonymous")
+    }
+
     @Test("a bare signature does not tell what is indexed")
     func bare() throws {
         let event = try ABIEvent("Transfer(address,address,uint256)")

@@ -104,7 +104,7 @@ import Testing
         try await store.dropDeadLetters([1, 2, 3, 4])
         #expect(try await store.keep(more, of: stream, limit: 10) == 4)
         // One that becomes open again takes a place as well.
-        try await store.noteReplayed([5])
+        try await store.noteLoaded([5])
         try await store.keep([letter(90), letter(91), letter(92)], of: stream, limit: 10)
         await #expect(throws: SluiceError.self) { try await store.keep([letter(4)], of: stream, limit: 10) }
         #expect(try await store.deadLetter(5)?.state == .replayed)
@@ -116,7 +116,7 @@ import Testing
         try await store.keep([letter(1), letter(2), letter(3)], of: stream)
         #expect(try await store.wantReplay(of: [1, 2, 3]) == 3)
         #expect(try await store.dropDeadLetters([1]) == 1)
-        try await store.noteReplayed([2, 77])
+        try await store.noteLoaded([2, 77])
         #expect(try await store.deadLetters(limit: 9).map(\.state) == [.dropped, .replayed, .open])
         #expect(try await store.deadLetters(limit: 9).map(\.replayWanted) == [nil, nil, 1])
         // Only what is open can be dropped or marked.
@@ -220,7 +220,7 @@ import Testing
                 for record in chosen where model[record.letter]?.state == .open { model[record.letter]?.state = .dropped }
             case 2:
                 let chosen = all.filter { _ in Int.random(in: 0..<4, using: &random) == 0 }.filter { $0.state == .open }
-                try await store.noteReplayed(chosen.map(\.id))
+                try await store.noteLoaded(chosen.map(\.id))
                 for record in chosen { model[record.letter]?.state = .replayed }
             default:
                 let some = (0..<Int.random(in: 1...20, using: &random)).map { _ in

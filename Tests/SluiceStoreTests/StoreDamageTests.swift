@@ -17,6 +17,7 @@ import Testing
         var coverage: [CoverageRecord]
         var pipelines: [PipelineRecord]
         var bundles: [StoredBundle]
+        var replays: [Int64: ReplayOutcome]
     }
 
     private func content(_ store: StateStore) async throws -> Content {
@@ -25,7 +26,7 @@ import Testing
             fork: try await store.ancestors(of: block(112, fork: 1), stream: stream),
             meta: try await store.meta("note"), statuses: try await store.statuses(),
             letters: try await store.deadLetters(limit: 99), coverage: try await store.coverage(), pipelines: try await store.pipelines(),
-            bundles: try await store.bundles(of: "main"))
+            bundles: try await store.bundles(of: "main"), replays: try await store.replayOutcomes(since: 0))
     }
 
     /// Two runs, the first up to block `number`. Both change from one number to the next, so that a write done by halves shows.
@@ -41,6 +42,7 @@ import Testing
         try await store.setMeta("note", "something to remember")
         try await store.setStatus(RunStatus(pipeline: "main", chainID: 1, state: "live", head: 7, rows: ["logs": 9]))
         try await store.keep([letter(1), letter(2, at: 101)], of: stream)
+        try await store.note(try await store.deadLetters(limit: 1).map { ReplayResult($0, .impossible("nobody knows")) })
         try await store.setCoverage(["w": [18_000_000...18_500_000]], of: "main")
         try await store.save(
             PipelineRecord(

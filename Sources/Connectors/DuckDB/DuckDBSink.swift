@@ -33,5 +33,6 @@ struct DuckDBSinkStream: SinkStream {
     func write(_ batch: Batch) async throws -> Position? { try await store.write(batch, of: id) }
     func flush() async throws -> Position? { try await store.flush(id) }
     func rollback(to position: Position) async throws { try await store.rollback(id, to: position) }
+    func amend(_ amendments: [Amendment]) async throws { try await store.amend(amendments, of: id) }
     func finish() async throws -> Position? { try await store.flush(id) }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import SluiceCore
 import SluiceDuckDB
 
@@ -12,7 +13,7 @@ extension SluiceError.Code {
 /// transaction is rolled back, what was taken and not committed is forgotten, and each stream that lost rows must ask for its
 /// position and resend from there.
 actor DuckDBStore {
-    private struct Stream {
+    struct Stream {
         let schemas: [Schema]
         /// What is committed.
         var durable: Coverage
@@ -30,10 +31,10 @@ actor DuckDBStore {
         var lost = false
     }
 
-    private let options: DuckDBSinkOptions
+    let options: DuckDBSinkOptions
     private let worker = WorkerThread(name: "duckdb-sink")
     private var session: DuckDBSession?
-    private var streams: [StreamID: Stream] = [:]
+    var streams: [StreamID: Stream] = [:]
     private var inTransaction = false
     private var openRows = 0
     private var openBytes = 0
@@ -58,7 +59,7 @@ actor DuckDBStore {
         streams[id]?.held = []
         streams[id]?.heldBytes = 0
         if inTransaction { try commit() }
-        let session = try opened()
+        let session = try openedPatiently()
         try session.transaction("opening \(id) in \(options.path)") {
             try Migration(session: session, stream: id, path: options.path, compression: options.compression).run(tables)
         }
@@ -134,7 +135,9 @@ actor DuckDBStore {
 
     // MARK: transactions
 
-    private func commit() throws {
+    /// Commits what is staged, and what is held.
+    /// - Parameter isTold: whether the segments in the file tell afterwards that it has happened.
+    func commit(isTold: Bool = true) throws {
         var targets: [StreamID: Coverage] = [:]
         try guarded { session in
             for id in streams.keys { try stage(id, session) }
@@ -146,7 +149,7 @@ actor DuckDBStore {
             // No name for the session here: should it fail, none may be left over from it when the file is reopened.
             try opened().execute("COMMIT", doing: "committing to \(options.path)")
         } catch {
-            try settle(targets, after: error)
+            try settle(isTold ? targets : nil, after: error)
         }
         inTransaction = false
         bytesSinceOpened += openBytes
@@ -168,11 +171,13 @@ actor DuckDBStore {
     }
 
     /// A commit that failed may have happened: what the reopened file says is the truth.
-    private func settle(_ targets: [StreamID: Coverage], after failure: any Error) throws {
+    /// - Parameter targets: what it says then; nil when it does not tell.
+    private func settle(_ targets: [StreamID: Coverage]?, after failure: any Error) throws {
         session = nil
         inTransaction = false
         do {
             let fresh = try opened()
+            guard let targets else { throw failure }
             for (id, coverage) in targets where try readCoverage(id, fresh) != coverage { throw failure }
         } catch {
             // The file may not open either; what failed first is what the operator must mend.
@@ -182,7 +187,7 @@ actor DuckDBStore {
     }
 
     /// Hands the held batches of a stream to DuckDB.
-    private func stage(_ id: StreamID, _ session: DuckDBSession) throws {
+    func stage(_ id: StreamID, _ session: DuckDBSession) throws {
         guard var stream = streams[id], let last = stream.held.last else { return }
         try begin(session)
         for schema in stream.schemas {
@@ -198,14 +203,14 @@ actor DuckDBStore {
         streams[id] = stream
     }
 
-    private func begin(_ session: DuckDBSession) throws {
+    func begin(_ session: DuckDBSession) throws {
         if inTransaction { return }
         try session.execute("BEGIN", doing: "beginning a transaction in \(options.path)")
         inTransaction = true
     }
 
     /// Runs `body`; when it fails, rolls back and lets every stream that lost rows know.
-    private func guarded(_ body: (DuckDBSession) throws -> Void) throws {
+    func guarded(_ body: (DuckDBSession) throws -> Void) throws {
         do {
             try body(try opened())
         } catch {
@@ -236,7 +241,7 @@ actor DuckDBStore {
 
     // MARK: pieces
 
-    private func opened() throws -> DuckDBSession {
+    func opened() throws -> DuckDBSession {
         if let session { return session }
         let folder = Folder.parent(of: options.path)
         try Folder.create(folder)
@@ -250,7 +255,15 @@ actor DuckDBStore {
         return session
     }
 
-    private func ready(_ id: StreamID) throws -> Stream {
+    /// Whoever only looks at a file that nobody writes, as `sluice status` does, has it open for a moment.
+    private func openedPatiently() throws -> DuckDBSession {
+        for _ in 0..<20 {
+            do { return try opened() } catch let error as SluiceError where error.code == .duckdbLocked && error.class == .pause { usleep(100_000) }
+        }
+        return try opened()
+    }
+
+    func ready(_ id: StreamID) throws -> Stream {
         guard let stream = streams[id] else { throw unknown(id) }
         guard !stream.lost else {
             throw SluiceError(.sinkReopen, .retry, "rows of \(id) were rolled back: resume from the stored position")
@@ -262,7 +275,11 @@ actor DuckDBStore {
 
     private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
         if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
+        try check(batch.tables, id, stream)
+    }
+
+    func check(_ tables: [Table], _ id: StreamID, _ stream: Stream) throws {
+        for table in tables {
             guard stream.schemas.contains(table.schema) else {
                 throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
             }
@@ -277,7 +294,7 @@ actor DuckDBStore {
         return streams[id]?.news
     }
 
-    private func readCoverage(_ id: StreamID, _ session: DuckDBSession) throws -> Coverage {
+    func readCoverage(_ id: StreamID, _ session: DuckDBSession) throws -> Coverage {
         let rows = try session.rows(
             """
             SELECT first, number, hash FROM sluice.segments

@@ -28,6 +28,15 @@ struct Layout: Sendable {
     /// Where the rest of a file that is cut is written: another one of the table may be open.
     func cutFile(_ table: String) -> String { "\(temporary)/\(table).cut" }
 
+    /// A file that is to take the place of a table's, until it does.
+    func nextFile(_ table: String) -> String { "\(temporary)/\(table)\(Self.next)" }
+
+    /// What a span is to be: its manifest while files are exchanged. Readers that look for `*.json` do not see it.
+    func nextManifest(_ first: UInt64, _ last: UInt64) -> String { "\(manifests)/\(Self.padded(first))_\(Self.padded(last))\(Self.next)" }
+
+    /// What such names end in.
+    static let next = ".next"
+
     /// The blocks that a name, or a path, ends in: `..._<first>_<last>.<suffix>`.
     static func span(of name: String, suffix: String) -> ClosedRange<UInt64>? {
         guard name.hasSuffix(suffix) else { return nil }
@@ -70,8 +79,13 @@ struct Layout: Sendable {
         try Folder.sync(temporary)
         let folder = Folder.parent(of: path)
         try Folder.create(folder)
-        if rename(temporary, path) != 0 { throw Folder.failure("renaming \(temporary) to \(path)") }
+        try move(temporary, to: path)
         try Folder.sync(folder)
+    }
+
+    /// Gives a file another name, in the place of whatever has that.
+    static func move(_ old: String, to path: String) throws {
+        if rename(old, path) != 0 { throw Folder.failure("renaming \(old) to \(path)") }
     }
 
     /// Writes a small file so that it is there whole or not at all.
@@ -93,6 +107,8 @@ struct Layout: Sendable {
         close(file)
         try Self.publish(partial, as: path)
     }
+
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     static func size(_ path: String) throws -> Int {
         var info = stat()

@@ -6,6 +6,8 @@ import SluiceDuckDB
 /// A file is written while its blocks arrive, under a temporary name. When the last is there, all files of the span are forced to
 /// disk and renamed, then the span's manifest is written, and only then the position moves. Files that no manifest names are
 /// what a crash left: they are removed at the next start, and written again with the same bytes.
+///
+/// Rows that are added to a span later come in files of the same names, each of which takes the place of its forerunner in one step.
 public final class ParquetSink: Sink {
     private let options: ParquetSinkOptions
     private let segments: any SegmentStore
@@ -83,5 +85,6 @@ struct ParquetSinkStream: SinkStream {
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
     func flush() async throws -> Position? { try await writer.flush() }
     func rollback(to position: Position) async throws { try await writer.rollback(to: position) }
+    func amend(_ amendments: [Amendment]) async throws { try await writer.amend(amendments) }
     func finish() async throws -> Position? { try await writer.finish() }
 }

@@ -8,6 +8,7 @@ extension ParquetWriter {
     func recover() throws {
         try Folder.create(layout.directory)
         try Folder.create(layout.manifests)
+        try endInterruptedAmendments()
         for name in Folder.entries(layout.temporary) { try Layout.remove("\(layout.temporary)/\(name)") }
         try endInterruptedRollback()
         let manifests = try Manifest.all(in: layout, session)

@@ -4,13 +4,15 @@ import SluiceDuckDB
 /// Writes one stream's files, on a thread of its own for what blocks.
 actor ParquetWriter {
     /// The span whose files are open.
-    private struct OpenSpan {
+    struct OpenSpan {
         let first: UInt64
         /// Hash of the block before.
         let parentHash: Hash32
         var blocks: [BlockStamp]
         let day: Int64
         var jobs: [String: CopyJob] = [:]
+        /// Rows that go into the files before they are published, in the place of what was written there.
+        var amendments: [Amendment] = []
         var span: Span { Span(first: first, parentHash: parentHash, blocks: blocks) }
     }
 
@@ -30,8 +32,8 @@ actor ParquetWriter {
     /// A connection, and so a thread, for each table.
     private let connections: [String: DuckDBConnection]
     private var cutter: SpanCutter
-    private var open: OpenSpan?
-    private var lost = false
+    var open: OpenSpan?
+    var lost = false
     private var retired = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
@@ -158,11 +160,11 @@ actor ParquetWriter {
         for job in span.jobs.values { try await job.finish() }
         var files: [Manifest.File] = []
         let range = (first: span.first, last: span.span.last)
-        for (table, job) in span.jobs.sorted(by: { $0.key < $1.key }) {
+        for (table, rows) in try amended(span).sorted(by: { $0.key < $1.key }) {
             let path = layout.file(table, day: span.day, range.first, range.last.number)
             let bytes = try Layout.size(layout.temporaryFile(table))
             try Layout.publish(layout.temporaryFile(table), as: "\(options.directory)/\(path)")
-            files.append(Manifest.File(table: table, path: path, rows: job.rows, bytes: bytes))
+            files.append(Manifest.File(table: table, path: path, rows: rows, bytes: bytes))
         }
         try record(Manifest(stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name)))
         open = nil
@@ -198,14 +200,18 @@ actor ParquetWriter {
 
     // MARK: checks
 
-    private func checkUsable() throws {
+    func checkUsable() throws {
         if lost { throw SluiceError(.parquetReopen, .retry, "files of \(id) were given up: resume from the stored position") }
     }
 
     private func check(_ batch: Batch) throws {
         try checkUsable()
         if batch.chainID != id.chainID { throw SluiceError(.parquetOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
+        try check(batch.tables)
+    }
+
+    func check(_ tables: [Table]) throws {
+        for table in tables {
             guard schemas.contains(table.schema) else {
                 throw SluiceError(
                     .parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")

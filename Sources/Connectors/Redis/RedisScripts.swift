@@ -12,7 +12,7 @@
 /// The parts of a key have `%` and `:` percent-encoded, so that no two keys are mixed up; members stand last, as they are.
 enum RedisScripts {
     /// Arguments: namespace, token, operation, pipeline, `<prefix>:<id>` (of a merge the other pipeline), then what belongs to the
-    /// operation. Returns how many rows changed.
+    /// operation; of an exchange how many entries go, then all entries, each as member, number of items, items. Returns how many rows changed.
     static let change = """
         local ns, token, op, pipeline, field = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
         local done = ns .. 'done:' .. token
@@ -54,6 +54,20 @@ enum RedisScripts {
           for n = 6, #ARGV do drop(pipeline, field, ARGV[n]) end
         elseif op == 'remove_under' then
           for n = 7, #ARGV do touch(pipeline, field, redis.call('SREM', items(pipeline, field, ARGV[6]), ARGV[n])) end
+        elseif op == 'exchange' then
+          local n = 7
+          for place = 1, #ARGV do
+            if n > #ARGV then break end
+            local member, last = ARGV[n], n + 1 + tonumber(ARGV[n + 1])
+            if place <= tonumber(ARGV[6]) then
+              for m = n + 2, last do touch(pipeline, field, redis.call('SREM', items(pipeline, field, member), ARGV[m])) end
+              if redis.call('EXISTS', items(pipeline, field, member)) == 0 then drop(pipeline, field, member) end
+            else
+              add(pipeline, field, member)
+              for m = n + 2, last do addItem(pipeline, field, member, ARGV[m]) end
+            end
+            n = last + 1
+          end
         elseif op == 'delete' then
           clear(pipeline, field)
         elseif op == 'delete_pipeline' then

@@ -30,12 +30,19 @@ public final class RedisState: SharedState {
         return state
     }
 
-    private init(_ options: RedisOptions, time: TimeSource, random: SeededRandom, log: Log) {
+    /// The same server over the same connection, for those who go on without it: what fails is tried once more, and no longer.
+    public var impatient: RedisState {
+        var options = options
+        options.retry.attempts = 2
+        return RedisState(options, link: link, time: time, random: random.withLock { SeededRandom(seed: $0.next()) }, log: .disabled)
+    }
+
+    private init(_ options: RedisOptions, link: RedisLink? = nil, time: TimeSource, random: SeededRandom, log: Log) {
         self.options = options
         self.time = time
         self.log = log
         self.random = Mutex(random)
-        link = RedisLink(options, log: log)
+        self.link = link ?? RedisLink(options, log: log)
         // By the system's randomness, not by the seed: with the same seed two processes would take each other's changes for their own.
         origin = String(UInt128.random(in: 0 ... .max), radix: 36)
     }
@@ -80,6 +87,9 @@ public final class RedisState: SharedState {
         case .remove(let members, let key): arguments = Self.operation("remove", key) + members.map(bytes)
         case .removeUnder(let member, let items, let key):
             arguments = Self.operation("remove_under", key) + [bytes(member)] + items.map(bytes)
+        case .exchange(let removing, let adding, let key):
+            let entries = (removing + adding).flatMap { [bytes($0.member), bytes("\($0.items.count)")] + $0.items.map(bytes) }
+            arguments = Self.operation("exchange", key) + [bytes("\(removing.count)")] + entries
         case .delete(let key): arguments = Self.operation("delete", key)
         case .deletePipeline(let pipeline): arguments = [bytes("delete_pipeline"), RedisKey.encoded(pipeline)]
         case .merge(let pipeline, let other): arguments = [bytes("merge"), RedisKey.encoded(pipeline), RedisKey.encoded(other)]

@@ -6,10 +6,13 @@ public struct NetworkCost: Sendable, Hashable {
         public let what: String
         /// On the average of a long range.
         public let perBlock: Double
+        /// At the head, a block at a time.
+        public let perBlockAtHead: Double
         /// Compute units of one call.
         public let units: Int
 
-        public init(method: String, what: String, perBlock: Double, units: Int) {
+        public init(method: String, what: String, perBlock: Double, perBlockAtHead: Double? = nil, units: Int) {
+            self.perBlockAtHead = perBlockAtHead ?? perBlock
             self.method = method
             self.what = what
             self.perBlock = perBlock
@@ -33,13 +36,18 @@ public struct NetworkCost: Sendable, Hashable {
     public var callsPerBlock: Double { calls.reduce(0) { $0 + $1.perBlock } }
     public var unitsPerBlock: Double { calls.reduce(0) { $0 + $1.perBlock * Double($1.units) } }
     /// At the head, where a block comes each block time.
-    public var unitsPerDay: Double { blockSeconds > 0 ? unitsPerBlock * 86_400 / blockSeconds : 0 }
+    public var unitsPerDay: Double {
+        let units = calls.reduce(0) { $0 + $1.perBlockAtHead * Double($1.units) }
+        return blockSeconds > 0 ? units * 86_400 / blockSeconds : 0
+    }
 
     /// A few lines; `blocks` of a backfill are reckoned as well.
     public func lines(blocks: UInt64?, style: Style) -> [String] {
         var lines = ["  \(style.bold(Visible.safe(network)))  " + style.dim("for \(pipelines.joined(separator: ", "))")]
         for call in calls {
-            lines.append("    fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block of \(call.units) units")
+            let head = call.perBlockAtHead == call.perBlock ? "" : " (at the head \(Amount.fixed(call.perBlockAtHead, 2)))"
+            lines.append(
+                "    fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block\(head) of \(call.units) units")
         }
         lines.append(
             "    \(Amount.fixed(callsPerBlock, 2)) calls a block, \(Amount.fixed(unitsPerBlock, 1)) units a block, "
@@ -60,6 +68,7 @@ public struct NetworkCost: Sendable, Hashable {
                 calls.map {
                     .members([
                         "method": .string($0.method), "what": .string($0.what), "calls_per_block": .number(Amount.fixed($0.perBlock, 3)),
+                        "calls_per_block_at_head": .number(Amount.fixed($0.perBlockAtHead, 3)),
                         "units_per_call": .integer($0.units),
                     ])
                 }),

@@ -55,6 +55,8 @@ public enum Amount {
         return "\(sign)\(scaled / scale).\(String(repeating: "0", count: digits - rest.count))\(rest)"
     }
 
-    /// `1 block`, `2 blocks`.
-    public static func count(_ value: UInt64, _ noun: String) -> String { "\(grouped(value)) \(noun)\(value == 1 ? "" : "s")" }
+    /// `1 block`, `2 blocks`; `plural` where an s does not make it.
+    public static func count(_ value: UInt64, _ noun: String, plural: String? = nil) -> String {
+        "\(grouped(value)) " + (value == 1 ? noun : plural ?? noun + "s")
+    }
 }

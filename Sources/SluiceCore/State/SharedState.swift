@@ -43,6 +43,11 @@ extension SharedState {
         try await apply(.removeUnder(member: member, items, key: key))
     }
 
+    /// Takes away and puts in what one of several has put there: see ``StateChange/exchange(removing:adding:key:)``.
+    public func exchange(removing: [StateSnapshot.Entry], adding: [StateSnapshot.Entry], in key: StateKey) async throws {
+        try await apply(.exchange(removing: removing, adding: adding, key: key))
+    }
+
     /// Removes everything under the key.
     public func delete(_ key: StateKey) async throws { try await apply(.delete(key)) }
 

@@ -10,6 +10,9 @@ public enum StateChange: Hashable, Sendable {
     case remove([String], key: StateKey)
     /// Removes items from under a member; the member itself stays.
     case removeUnder(member: String, [String], key: StateKey)
+    /// Takes away items, and those of the members named that have none left then; and puts in members and items. For what one of several
+    /// who share a key has put there.
+    case exchange(removing: [StateSnapshot.Entry], adding: [StateSnapshot.Entry], key: StateKey)
     /// Removes everything under a key.
     case delete(StateKey)
     /// Removes everything that a pipeline keeps.

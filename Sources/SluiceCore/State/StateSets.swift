@@ -68,6 +68,7 @@ public struct StateSets: Sendable {
         case .removeUnder(let member, let items, let key):
             let there = kept[key]?.members[ByteText(member)] ?? []
             return Self.dropping(there.intersection(items.map(ByteText.init)), under: ByteText(member), key)
+        case .exchange(let removing, let adding, let key): return exchange(removing, adding, key)
         case .delete(let key): return edits(for: .set([], key: key))
         case .deletePipeline(let pipeline): return keys(of: pipeline).flatMap { edits(for: .delete($0)) }
         case .merge(let pipeline, let other):
@@ -78,6 +79,22 @@ public struct StateSets: Sendable {
                 return adding(Set(members.keys), to: target) + members.flatMap { adding($0.value, under: $0.key, to: target) }
                     + edits(for: .delete(key))
             }
+        }
+    }
+
+    /// From what is there to what is to be there, member by member.
+    private func exchange(_ removing: [StateSnapshot.Entry], _ adding: [StateSnapshot.Entry], _ key: StateKey) -> [Edit] {
+        func joined(_ entries: [StateSnapshot.Entry]) -> [ByteText: Set<ByteText>] {
+            entries.reduce(into: [:]) { $0[ByteText($1.member), default: []].formUnion($1.items.map(ByteText.init)) }
+        }
+        let (less, more) = (joined(removing), joined(adding))
+        return Set(less.keys).union(more.keys).flatMap { member -> [Edit] in
+            let before = kept[key]?.members[member]
+            let after = (before ?? []).subtracting(less[member] ?? []).union(more[member] ?? [])
+            let stays = more[member] != nil || (before != nil && !after.isEmpty)
+            let gone = Self.dropping((before ?? []).subtracting(after), under: member, key)
+            if !stays { return gone + (before == nil ? [] : [.dropMember(member.text, key)]) }
+            return gone + (before == nil ? [.addMember(member.text, key)] : []) + self.adding(after, under: member, to: key)
         }
     }
 

@@ -1,7 +1,7 @@
 /// What is kept under one key at one moment.
 public struct StateSnapshot: Sendable {
     /// A member and the set of its own.
-    public struct Entry: Sendable {
+    public struct Entry: Hashable, Sendable {
         public let member: String
         /// In ascending order; empty when it has none.
         public let items: [String]
@@ -14,6 +14,16 @@ public struct StateSnapshot: Sendable {
         init(member: String, sorting items: some Collection<ByteText>) {
             self.member = member
             self.items = items.count < 2 ? items.map(\.text) : items.sorted().map(\.text)
+        }
+
+        public func hash(into hasher: inout Hasher) {
+            hasher.combine(ByteText(member))
+            for item in items { hasher.combine(ByteText(item)) }
+        }
+
+        /// By their bytes.
+        public static func == (a: Self, b: Self) -> Bool {
+            ByteText(a.member) == ByteText(b.member) && a.items.elementsEqual(b.items) { ByteText($0) == ByteText($1) }
         }
     }
 

@@ -33,13 +33,14 @@ struct AggregateOutlet: Egress {
     /// The way into one sink.
     final class Way: Sendable {
         let sink: OpenedSink
-        let edge: Edge
+        let graphEdge: GraphEdge
+        var edge: Edge { graphEdge.edge }
         private let ahead: Mutex<AggregateResume.Ahead?>
 
         /// - Parameter ahead: what the sink holds of what will be made once more.
         init(sink: OpenedSink, edge: Edge, ahead: AggregateResume.Ahead?) {
             self.sink = sink
-            self.edge = edge
+            graphEdge = GraphEdge(sink: sink, start: nil, segment: nil, edge: edge)
             self.ahead = Mutex(ahead)
         }
 

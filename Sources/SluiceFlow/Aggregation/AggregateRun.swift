@@ -106,14 +106,14 @@ public final class AggregateRun: PipelineRun {
     /// Brings the sinks to where they stand on one chain of bundles, and says where to go on.
     private func settle(_ opened: [OpenedSink]) async throws -> AggregateResume {
         var lasts: [BlockRef?] = []
-        for sink in opened { lasts.append(try await sink.stream.coverage().last?.last) }
+        for sink in opened { lasts.append(try await sink.coverage().last?.last) }
         let resume = try AggregateResume(
             definition.name, lasts: lasts, records: try await StoredBundles.load(definition.name, from: store),
             streams: definition.streams.count, isRepeatable: definition.policy.isRepeatable)
         for (index, position) in resume.rollbacks.sorted(by: { $0.key < $1.key }) {
             surroundings.log.info(
                 "undoing bundles that were undone meanwhile", ["sink": "\(opened[index].name)", "to": "\(position.number)"])
-            try await opened[index].stream.rollback(to: position)
+            _ = try await opened[index].rollback(to: position)
             lasts[index] = position.number > 0 ? position : nil
         }
         for (sink, last) in zip(opened, lasts) { progress.update { $0.durable[sink.name] = last } }
@@ -169,7 +169,7 @@ public final class AggregateRun: PipelineRun {
             }
             for way in outlet.ways {
                 let loop = SinkLoop(
-                    sink: way.sink, edge: way.edge, progress: progress, flushesWhenIdle: true, journal: surroundings.journal,
+                    sink: way.sink, edge: way.graphEdge, progress: progress, flushesWhenIdle: true, journal: surroundings.journal,
                     time: surroundings.time)
                 group.addTask {
                     do { try await loop.run() } catch {

@@ -37,11 +37,14 @@ public final class Branch: PipelineRun {
     private struct State {
         var opened: [OpenedSink] = []
         var graph: ComponentGraph?
+        var edges: [GraphEdge] = []
     }
 
     public let definition: PipelineDefinition
     public let goal: Goal
     public let progress: PipelineProgress
+    /// The definition as the shared state has it.
+    let told: ToldPipeline
     let sinks: [SinkAttachment]
     private let notify: @Sendable (Event) -> Void
     private let state = Mutex(State())
@@ -53,6 +56,7 @@ public final class Branch: PipelineRun {
         notify: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         self.definition = definition
+        told = ToldPipeline(definition)
         self.goal = goal
         self.sinks = sinks
         self.progress = progress
@@ -78,6 +82,15 @@ public final class Branch: PipelineRun {
     var isLeaving: Bool { watch.isLeaving }
     /// Whether it still wants to be read for.
     var isActive: Bool { watch.isActive }
+    /// Behind which block nothing of what was kept about its blocks is of use, when some of its sinks are undone to a position: others may
+    /// hold blocks there that were not orphaned.
+    func end(of position: Position, undoing sinks: [OpenedSink]) -> Position {
+        opened.filter { sink in !sinks.contains { $0 === sink } }.compactMap(\.highest).filter { $0.number > position.number }
+            .max { $0.number < $1.number } ?? position
+    }
+
+    /// Whether it has ended, and nothing is done for it any more.
+    var isOver: Bool { watch.isOver }
     var opened: [OpenedSink] { state.withLock { $0.opened } }
     var until: UInt64? { if case .follow(let until) = goal { until } else { nil } }
     /// The first block that it wants whatever its sinks hold; nil: from wherever they end.
@@ -88,19 +101,26 @@ public final class Branch: PipelineRun {
         }
     }
 
+    /// What feeds it now, and along which edges.
+    var feed: (graph: ComponentGraph?, edges: [GraphEdge]) { state.withLock { ($0.graph, $0.edges) } }
+
     func tell(_ event: Event) { notify(event) }
 
     /// Opens its sinks.
-    func open() async throws {
-        let opened = try await sinks.opened(for: stream, tables: definition.schemas)
+    /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
+    func open(_ recent: (any RecentBlocks)?) async throws {
+        let opened = try await sinks.opened(for: stream, tables: definition.schemas, recent: recent)
         state.withLock { $0.opened = opened }
         notify(.opened)
         watch.open()
     }
 
-    /// Notes the graph that feeds it now. Returns false when it was asked to leave meanwhile.
-    func attach(to graph: ComponentGraph?) -> Bool {
-        state.withLock { $0.graph = graph }
+    /// Notes the graph that feeds it now, and along which edges. Returns false when it was asked to leave meanwhile.
+    func attach(to graph: ComponentGraph?, edges: [GraphEdge] = []) -> Bool {
+        state.withLock { state in
+            state.graph = graph
+            state.edges = edges
+        }
         return watch.isActive
     }
 
@@ -132,15 +152,19 @@ public struct SinkAttachment: Sendable {
 
 extension [SinkAttachment] {
     /// Opens them one behind the other: several may lead to the same file.
-    func opened(for stream: StreamID, tables: [Schema]) async throws -> [OpenedSink] {
+    /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
+    func opened(for stream: StreamID, tables: [Schema], recent: (any RecentBlocks)? = nil) async throws -> [OpenedSink] {
         var opened: [OpenedSink] = []
         for attachment in self {
             let id = attachment.stream ?? stream
             let stream = try await attachment.sink.open(id, tables: tables)
+            let segments = try await stream.coverage()
+            var known: [BlockRef] = []
+            for segment in segments { known += try await recent?.ancestors(of: segment.last) ?? [] }
             opened.append(
                 OpenedSink(
-                    name: attachment.name, id: id, stream: stream, holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy
-                ))
+                    name: attachment.name, id: id, stream: stream, segments: segments, recent: known,
+                    holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
         }
         return opened
     }

@@ -7,10 +7,12 @@ import Synchronization
 /// asks for it. Components run in the oracle's task, one behind the other, in the order of their dependencies: an edge between two
 /// of them is a call. Edges into sinks are channels, because sinks have threads of their own.
 final class ComponentGraph: Egress {
-    private let registry: Registry
-    private let journal: any StreamJournal
+    private let surroundings: Hub.Surroundings
     private let floor: UInt64?
+    /// Whether it looks before each batch whether something else is asked for by now.
+    private let follows: Bool
     private let state = Mutex(GraphState())
+    private let turn = Turn()
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
 
@@ -18,13 +20,18 @@ final class ComponentGraph: Egress {
         case needs, empty
     }
 
-    /// - Parameter floor: the first block that it is read from; nil: what lies below may be undone as well.
+    private var registry: Registry { surroundings.registry }
+    private var journal: any StreamJournal { surroundings.journal }
+
+    /// - Parameters:
+    ///   - floor: the first block that it is read from; nil: what lies below may be undone as well.
+    ///   - follows: whether it goes by what the shared state holds at each batch, not only by what it held when branches came.
     init(
-        registry: Registry, position: Position?, floor: UInt64? = nil, journal: any StreamJournal,
+        _ surroundings: Hub.Surroundings, position: Position?, floor: UInt64? = nil, follows: Bool = false,
         changed: @escaping @Sendable (Change) -> Void
     ) {
-        self.registry = registry
-        self.journal = journal
+        self.surroundings = surroundings
+        self.follows = follows
         self.changed = changed
         self.floor = floor
         state.withLock { $0.position = position }
@@ -41,7 +48,7 @@ final class ComponentGraph: Egress {
 
     /// What the oracle must read for all branches.
     var needs: [Need] {
-        registry.needs(of: state.withLock { $0.outlets.map(\.branch.definition) })
+        registry.needs(of: branches.map(\.told.definition))
     }
 
     /// What went through every component, by its register.
@@ -50,19 +57,28 @@ final class ComponentGraph: Egress {
     }
 
     /// Hangs branches into the graph; components that they need and that are not there yet are made. Nothing may be read meanwhile: what
-    /// was found before is looked up as far as the graph has come.
+    /// was found before is looked up as far as the graph has come. A branch that cannot be told what to look at ends alone, unless that
+    /// may pass.
     func add(_ added: [(branch: Branch, edges: [GraphEdge])]) async throws {
         var findings: [GraphState.Key: [Finding]] = [:]
-        for (branch, _) in added {
-            // Without a block behind it, a reading knows of what lies below its first one.
-            guard let last = position?.number ?? (floor ?? branch.start).flatMap({ $0 > 0 ? $0 - 1 : nil }) else { continue }
-            for (key, register) in try components(of: branch) where register.keepsFindings {
-                findings[key] = try await journal.findings(of: branch.stream, register: register.name, through: last)
+        var ready: [(branch: Branch, edges: [GraphEdge])] = []
+        for (branch, edges) in added {
+            do {
+                try registry.checkTold(branch.definition.registers)
+                try await branch.told.look(surroundings.log)
+            } catch {
+                if Hub.passes(error) || Task.isCancelled { throw error }
+                branch.end(failing: error)
+                for edge in edges { edge.edge.fail(error) }
+                continue
             }
+            ready.append((branch, edges))
+            try await findings.merge(self.findings(of: branch)) { _, new in new }
         }
         let known = findings
+        let told = ready
         try state.withLock { state in
-            for (branch, edges) in added {
+            for (branch, edges) in told {
                 // What is needed comes before what needs it, and stays as long as that does.
                 for (key, register) in try components(of: branch) {
                     if let index = state.nodes.firstIndex(where: { $0.key == key }) {
@@ -70,9 +86,7 @@ final class ComponentGraph: Egress {
                     } else {
                         let pipe = try register.makePipe(branch.definition.context(known[key] ?? []))
                         let rank = try registry.path(of: register.name).count
-                        let stream = register.keepsFindings ? branch.stream : nil
-                        state.nodes.append(
-                            GraphState.Node(key: key, register: register, rank: rank, pipe: pipe, users: 1, stream: stream))
+                        state.nodes.append(GraphState.Node(key: key, register: register, rank: rank, pipe: pipe, users: 1, of: branch))
                     }
                 }
                 state.outlets.append(GraphState.Outlet(branch: branch, edges: edges))
@@ -83,16 +97,26 @@ final class ComponentGraph: Egress {
         changed(.needs)
     }
 
-    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself, or
-    /// when it is addressed and tells the pipeline's own rows from others: else what the oracle reads is there anyway. The pipeline's own
-    /// registers go before those of the registry.
+    /// What the components of a branch found in the blocks before the next one.
+    private func findings(of branch: Branch) async throws -> [GraphState.Key: [Finding]] {
+        var findings: [GraphState.Key: [Finding]] = [:]
+        // Without a block behind it, a reading knows of what lies below its first one.
+        guard let last = position?.number ?? (floor ?? branch.start).flatMap({ $0 > 0 ? $0 - 1 : nil }) else { return [:] }
+        for (key, register) in try components(of: branch) where register.keepsFindings {
+            findings[key] = try await journal.findings(of: branch.stream, register: register.name, through: last)
+        }
+        return findings
+    }
+
+    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
+    /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
     private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
         var found: [(GraphState.Key, Register)] = []
-        let registry = registry.with(branch.definition.registers)
-        let asked = branch.definition.registers.map(\.name)
+        let definition = branch.told.definition
+        let registry = registry.with(definition.registers)
+        let asked = definition.registers.map(\.name)
         for name in asked {
-            for register in try registry.path(of: name).reversed()
-            where register.kind != .oracle || register.isAddressed || asked.contains(register.name) {
+            for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
                 let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }
@@ -116,6 +140,36 @@ final class ComponentGraph: Egress {
         changed(isEmpty ? .empty : .needs)
     }
 
+    // MARK: - What is asked for
+
+    /// Looks whether branches ask for something else by now, and gives them components that know. Returns whether something else must be
+    /// read for them.
+    private func lookAgain() async throws -> Bool {
+        var isOther = false
+        for branch in branches {
+            guard let before = try await branch.told.lookAgain(surroundings.log, at: surroundings.time.now()) else { continue }
+            do { try await remake(branch) } catch {
+                fail(branch, error)
+                continue
+            }
+            if registry.needs(of: [before]) != registry.needs(of: [branch.told.definition]) { isOther = true }
+        }
+        return isOther
+    }
+
+    /// Puts new components in the place of those that work for a branch alone. What they found is kept, what went through them too.
+    private func remake(_ branch: Branch) async throws {
+        let known = try await findings(of: branch)
+        let components = try components(of: branch)
+        try state.withLock { state in
+            for (key, register) in components where key.pipeline != nil {
+                guard let index = state.nodes.firstIndex(where: { $0.key == key }) else { continue }
+                let pipe = try register.makePipe(branch.definition.context(known[key] ?? []))
+                state.nodes[index].become(register, pipe, of: branch)
+            }
+        }
+    }
+
     /// Ends all edges: what was sent still lands.
     func finish() {
         for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.edge.finish() }
@@ -126,9 +180,20 @@ final class ComponentGraph: Egress {
         for branch in branches { branch.progress.note(event) }
     }
 
+    // MARK: - By itself
+
+    /// What the components make of a batch. It goes nowhere, and nothing of it is kept.
+    func make(_ batch: Batch) -> GraphState.Made { state.withLock { $0.run(batch) } }
+
     // MARK: - Egress
 
-    func send(_ transit: Transit) async throws {
+    /// Returns when nothing is on its way between the oracle and the edges: what components have seen is in all edges, or will be made
+    /// of the block anew.
+    func settled() async { await turn.take {} }
+
+    func send(_ transit: Transit) async throws { try await turn.take { try await pass(transit) } }
+
+    private func pass(_ transit: Transit) async throws {
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):
@@ -140,9 +205,11 @@ final class ComponentGraph: Egress {
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
             try await deliver(transit)
-            for branch in branches {
+            for outlet in state.withLock({ $0.outlets }) {
+                let branch = outlet.branch
                 do {
-                    try await journal.forgetLetters(of: branch.stream, behind: position)
+                    let end = branch.end(of: position, undoing: outlet.edges.map(\.sink))
+                    try await journal.forgetLetters(of: branch.stream, behind: end)
                 } catch { fail(branch, error) }
             }
             let learning = state.withLock { state in
@@ -158,7 +225,16 @@ final class ComponentGraph: Egress {
     }
 
     private func send(_ batch: Batch) async throws {
-        let made = state.withLock { $0.run(batch) }
+        // What was read for other wishes is read again, but once only: whoever changes them faster than blocks are read does not hold
+        // the blocks up.
+        if follows, !state.withLock({ $0.wasReadAgain }), try await lookAgain() {
+            state.withLock { $0.wasReadAgain = true }
+            throw NeedsChanged()
+        }
+        let made = state.withLock { state in
+            state.wasReadAgain = false
+            return state.run(batch)
+        }
         for (branch, error) in made.failures { fail(branch, error) }
         // Before the rows go on: a sink that holds a block must never know of more than is kept.
         for (register, stream, findings) in made.findings {
@@ -222,3 +298,6 @@ extension SluiceError.Code {
 
 /// Thrown into an oracle when no branch is left to read for.
 struct NobodyReads: Error {}
+
+/// Thrown into an oracle when something else is asked for than it was made to read.
+struct NeedsChanged: Error {}

@@ -13,7 +13,8 @@ public struct RowCount: Hashable, Sendable {
     public init() {}
 
     mutating func add(in batch: Batch, needs: [Need], out tables: [Table], report: PipeReport) {
-        for need in needs { self.in += batch.table(need.table)?.rowCount ?? 0 }
+        // Several needs may be of one table.
+        for table in Set(needs.map(\.table)) { self.in += batch.table(table)?.rowCount ?? 0 }
         for table in tables { out += table.rowCount }
         for (reason, rows) in report.filtered { filtered[reason, default: 0] += rows }
         deadLetters += report.deadLetters.count

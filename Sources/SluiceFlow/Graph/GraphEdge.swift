@@ -9,6 +9,8 @@ final class GraphEdge: Sendable {
     private let start: UInt64?
     /// The blocks that were handed over, without a hole.
     private let segment: Mutex<Segment?>
+    /// How many batches the sink has taken; nil when it takes no more.
+    private let taken = Mutex<Int?>(0)
 
     /// - Parameter segment: what the sink holds already of what this edge goes on with.
     init(sink: OpenedSink, start: UInt64?, segment: Segment?, edge: Edge) {
@@ -20,6 +22,27 @@ final class GraphEdge: Sendable {
 
     /// The last block that was handed over.
     var position: Position? { segment.withLock { $0?.last } }
+
+    // MARK: - What the sink has taken
+
+    /// How many batches will have been taken when all that was sent so far is.
+    var sent: Int {
+        let accounts = edge.accounts
+        return accounts.received.batches + accounts.waiting.batches
+    }
+
+    /// Whether so many batches were taken, or no more will be.
+    func hasTaken(_ count: Int) -> Bool { taken.withLock { $0.map { $0 >= count } ?? true } }
+
+    /// Notes that the sink has taken something.
+    func took(_ transit: Transit) {
+        if case .batch = transit { taken.withLock { $0? += 1 } }
+    }
+
+    /// Notes that the sink takes no more.
+    func end() { taken.withLock { $0 = nil } }
+
+    // MARK: - Sending
 
     /// Sends what the sink does not have yet.
     ///

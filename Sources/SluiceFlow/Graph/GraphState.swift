@@ -12,16 +12,32 @@ struct GraphState {
     /// One component at work.
     struct Node {
         let key: Key
-        let register: Register
+        private(set) var register: Register
         /// How many components it is made from: more than any of those.
         let rank: Int
         var pipe: any Pipe
         var users: Int
         /// Whose findings it keeps; nil when it has none.
-        let stream: StreamID?
+        private(set) var stream: StreamID?
         /// Where those stand that it reads from; all of them before it.
         var sources: [Int] = []
         var rows = RowCount()
+
+        init(key: Key, register: Register, rank: Int, pipe: any Pipe, users: Int, of branch: Branch) {
+            self.key = key
+            self.register = register
+            self.rank = rank
+            self.pipe = pipe
+            self.users = users
+            stream = register.keepsFindings ? branch.stream : nil
+        }
+
+        /// Works as the register says by now.
+        mutating func become(_ register: Register, _ pipe: any Pipe, of branch: Branch) {
+            self.register = register
+            self.pipe = pipe
+            stream = register.keepsFindings ? branch.stream : nil
+        }
     }
 
     /// A branch and where its rows go.
@@ -40,6 +56,8 @@ struct GraphState {
     /// For each outlet, where the components stand that it asks for, in the order of its registers.
     private var places: [[Int]] = []
     var position: Position?
+    /// Whether the next batch was given back once because something else was asked for.
+    var wasReadAgain = false
     /// The last block that components saw; behind `position` when what they made of it did not arrive everywhere.
     var seen: UInt64 = 0
 

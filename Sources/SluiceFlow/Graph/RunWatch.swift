@@ -15,6 +15,9 @@ final class RunWatch: Sendable {
     /// Neither ended nor asked to.
     var isActive: Bool { state.withLock { !$0.isLeaving && $0.end == nil } }
 
+    /// Whether it has ended.
+    var isOver: Bool { state.withLock { $0.end != nil } }
+
     /// Returns when it has ended.
     func ended() async -> Branch.End {
         while true {

@@ -16,7 +16,7 @@ extension Convoy {
         await each(branches) { branch in
             var held: [(OpenedSink, [Segment])] = []
             for sink in branch.opened {
-                let segments = try await sink.stream.coverage()
+                let segments = try await sink.inTurn { try await sink.coverage() }
                 if let last = segments.last { branch.progress.update { $0.durable[sink.name] = last.last } }
                 // What waits for finality was taken already and is not asked for again.
                 held.append((sink, segments + sink.held.withLock { $0.segments }))
@@ -42,7 +42,7 @@ extension Convoy {
         for branch in branches where branch.isActive {
             do {
                 for sink in branch.opened {
-                    guard let segment = try await sink.segment() else { continue }
+                    guard let segment = try await sink.inTurn({ try await sink.segment() }) else { continue }
                     let last = segment.last
                     // Pipelines that stand at the same block ask once.
                     let asked = Asked(
@@ -60,8 +60,9 @@ extension Convoy {
                     surroundings.log.info(
                         "undoing blocks that were orphaned meanwhile",
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
-                    _ = try await sink.rollback(to: target)
-                    try await surroundings.journal.forgetLetters(of: branch.stream, behind: target)
+                    _ = try await sink.inTurn { try await sink.rollback(to: target) }
+                    try await surroundings.journal.forgetLetters(
+                        of: branch.stream, behind: branch.end(of: target, undoing: [sink]))
                     for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
                         try await surroundings.journal.replaceFindings(
                             [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)
@@ -76,8 +77,13 @@ extension Convoy {
         }
     }
 
+    /// One that looks up where the network stands.
     func oracle(_ branches: [Branch]) -> any Oracle {
-        surroundings.makeOracle(surroundings.registry.needs(of: branches.map(\.definition))) { event in
+        oracle(reading: surroundings.registry.needs(of: branches.map(\.definition)), for: branches)
+    }
+
+    private func oracle(reading needs: [Need], for branches: [Branch]) -> any Oracle {
+        surroundings.makeOracle(needs) { event in
             for branch in branches where branch.isActive { branch.progress.note(event) }
         }
     }
@@ -112,9 +118,7 @@ extension Convoy {
     /// other.
     private func phase(_ range: ClosedRange<UInt64>, after position: Position?, sinks: [SinkWant]) async throws -> Position? {
         let signal = StopSignal()
-        let graph = ComponentGraph(
-            registry: surroundings.registry, position: position, floor: range.lowerBound, journal: surroundings.journal
-        ) { change in
+        let graph = ComponentGraph(surroundings, position: position, floor: range.lowerBound) { change in
             if case .empty = change { signal.raise() }
         }
         var branches: [(branch: Branch, edges: [GraphEdge])] = []
@@ -128,9 +132,10 @@ extension Convoy {
             }
         }
         try await graph.add(branches)
-        for (branch, _) in branches where !branch.attach(to: graph) { graph.remove(branch) }
-        let oracle = oracle(branches.map(\.branch))
+        for (branch, edges) in branches where !branch.attach(to: graph, edges: edges) { graph.remove(branch) }
         let travellers = branches
+        // As the graph was told: all of the range is read for the same wishes.
+        let oracle = oracle(reading: graph.needs, for: travellers.map(\.branch))
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for (branch, edges) in travellers {
                 group.addTask {
@@ -164,7 +169,7 @@ extension Convoy {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for edge in edges {
                 let loop = SinkLoop(
-                    sink: edge.sink, edge: edge.edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
+                    sink: edge.sink, edge: edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
                     journal: journal, time: surroundings.time)
                 group.addTask {
                     do { try await loop.run() } catch {

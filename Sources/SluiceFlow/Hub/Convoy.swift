@@ -51,7 +51,7 @@ struct Convoy: Sendable {
     private func open() async {
         // One behind the other: several of them may open the same file.
         for branch in members where branch.isActive {
-            do { try await branch.open() } catch { branch.end(failing: error) }
+            do { try await branch.open(surroundings.recent) } catch { branch.end(failing: error) }
         }
     }
 
@@ -149,8 +149,10 @@ struct Convoy: Sendable {
             await live.hold()
             do {
                 if let ready = try await align(following) {
-                    joined = ready
                     try await live.graph.add(ready)
+                    joined = ready
+                    // Before anything is read: whoever looks for what is on its way to a sink must find the edge.
+                    for (branch, edges) in ready where !branch.attach(to: live.graph, edges: edges) { live.graph.remove(branch) }
                     live.release()
                     break
                 }
@@ -168,7 +170,7 @@ struct Convoy: Sendable {
             if Task.isCancelled { return }
         }
         for (branch, edges) in joined {
-            if branch.attach(to: live.graph) { branch.tell(.live) } else { live.graph.remove(branch) }
+            if branch.isActive { branch.tell(.live) }
             // Whoever needs nothing more than it has is done before it begins.
             if let until = branch.until, edges.allSatisfy({ $0.position.map { $0.number >= until } ?? false }) { live.graph.remove(branch) }
         }
@@ -205,7 +207,7 @@ struct Convoy: Sendable {
         for branch in active {
             var own: [GraphEdge] = []
             for sink in branch.opened {
-                let segment = try await sink.segment()
+                let segment = try await sink.inTurn { try await sink.segment() }
                 if let segment { positions.insert(segment.last) }
                 own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
             }
@@ -215,9 +217,14 @@ struct Convoy: Sendable {
         if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
         guard positions.count <= 1 else { return nil }
         let position = positions.first
-        // A start behind what is held is where reading begins; what was held before stays as it is.
+        // A start behind what is held is where reading begins; what was held before stays as it is. Others that came just before and have
+        // nothing yet must not lose what lies between: then all is read from there, and edges leave out what they have.
         let start = active.compactMap(\.start).min()
-        live.graph.start(at: position.flatMap { end in start.map { end.number + 1 >= $0 } ?? true ? end : nil })
+        let waiting = live.graph.branches.compactMap(\.start).min()
+        live.graph.start(
+            at: position.flatMap { end in
+                (start ?? 0) <= end.number + 1 && (waiting ?? .max) > end.number ? end : nil
+            })
         return edges
     }
 }
@@ -235,7 +242,7 @@ extension [OpenedSink] {
     /// Makes durable what is held, in a smaller unit if need be, and says what is not final.
     func finish(progress: PipelineProgress, log: Log) async throws {
         for sink in self {
-            if let position = try await sink.stream.finish() { progress.update { $0.durable[sink.name] = position } }
+            if let position = try await sink.inTurn({ try await sink.finish() }) { progress.update { $0.durable[sink.name] = position } }
             for segment in sink.held.withLock({ $0.segments }) {
                 log.warning(
                     "blocks are not final yet and were held back",

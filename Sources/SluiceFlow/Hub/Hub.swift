@@ -1,4 +1,5 @@
 public import SluiceCore
+public import SluiceStore
 public import SluiceTelemetry
 import Synchronization
 
@@ -17,6 +18,7 @@ public final class Hub: Sendable {
         let makeOracle: MakeOracle
         let registry: Registry
         let journal: any StreamJournal
+        let recent: (any RecentBlocks)?
         let time: TimeSource
         let log: Log
         /// Bytes that may wait on one edge.
@@ -24,12 +26,14 @@ public final class Hub: Sendable {
         /// What went through the components of history that was read.
         let tally = ComponentTally()
 
+        /// - Parameter recent: the blocks that the oracles remember; nil for readings whose sinks are empty to begin with.
         public init(
-            registry: Registry, journal: any StreamJournal, time: TimeSource, log: Log, edgeCapacity: Int = 2 << 20,
-            makeOracle: @escaping MakeOracle
+            registry: Registry, journal: any StreamJournal, recent: (any RecentBlocks)? = nil, time: TimeSource, log: Log,
+            edgeCapacity: Int = 2 << 20, makeOracle: @escaping MakeOracle
         ) {
             self.registry = registry
             self.journal = journal
+            self.recent = recent
             self.time = time
             self.log = log
             self.edgeCapacity = edgeCapacity
@@ -44,17 +48,22 @@ public final class Hub: Sendable {
 
     let surroundings: Surroundings
     private let live: LiveReading
+    private let watch: HubWatch
     private let commands: (stream: AsyncStream<Command>, continuation: AsyncStream<Command>.Continuation)
 
     public init(_ surroundings: Surroundings) {
         self.surroundings = surroundings
         live = LiveReading(surroundings)
+        watch = HubWatch(surroundings)
         // Commands are few, and whoever gives one must never wait.
         commands = AsyncStream.makeStream()
     }
 
     /// Lets branches join, together. Each of them tells how it fares; `run` must be under way, or begin soon.
-    public func join(_ branches: [Branch]) { commands.continuation.yield(.travel(branches)) }
+    public func join(_ branches: [Branch]) {
+        watch.add(branches)
+        commands.continuation.yield(.travel(branches))
+    }
 
     /// Lets `run` return once all branches have ended.
     public func end() { commands.continuation.yield(.end) }
@@ -69,6 +78,7 @@ public final class Hub: Sendable {
     public func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.live.run() }
+            group.addTask { await self.watch.run() }
             await withTaskGroup(of: Void.self) { convoys in
                 for await command in commands.stream {
                     guard case .travel(let branches) = command else { break }
@@ -77,6 +87,15 @@ public final class Hub: Sendable {
                 if Task.isCancelled { convoys.cancelAll() }
             }
             live.end()
+            watch.end()
         }
+    }
+
+    /// Replays dead letters of a pipeline that nobody runs, by a branch that has not joined. Its sinks are opened, and left open.
+    /// - Returns: what came of each of them, by its id.
+    public func replay(_ letters: [DeadLetterRecord], of branch: Branch) async throws -> [Int64: ReplayOutcome] {
+        if branch.opened.isEmpty { try await branch.open(surroundings.recent) }
+        let runtime = BranchReplay(branch: branch, surroundings: surroundings)
+        return try await DeadLetterReplayer(journal: surroundings.journal, stream: branch.stream, runtime: runtime).replay(letters)
     }
 }

@@ -29,7 +29,7 @@ final class LiveReading: Sendable {
         let box = WakeBox()
         wake = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
         state = Mutex(State())
-        graph = ComponentGraph(registry: surroundings.registry, position: nil, journal: surroundings.journal) { _ in box.call() }
+        graph = ComponentGraph(surroundings, position: nil, follows: true) { _ in box.call() }
         box.set { [weak self] in self?.reconsider() }
     }
 
@@ -78,9 +78,10 @@ final class LiveReading: Sendable {
         var woken = wake.stream.makeAsyncIterator()
         while true {
             let needs = graph.needs
+            let isWanted = !graph.branches.isEmpty
             let signal: StopSignal?? = state.withLock { state in
                 if state.isOver { return .some(nil) }
-                guard state.holders == 0, !needs.isEmpty else { return .none }
+                guard state.holders == 0, isWanted else { return .none }
                 state.isReading = true
                 state.changed = StopSignal()
                 state.fetched = Set(needs)
@@ -126,7 +127,9 @@ final class LiveReading: Sendable {
                 try await oracle.live(from: graph.position, start: start, until: until, into: graph)
             }
             return nil
-        } catch is NobodyReads { return nil } catch is CancellationError { return nil } catch { return error }
+        } catch is NobodyReads { return nil } catch is NeedsChanged { return nil } catch is CancellationError { return nil } catch {
+            return error
+        }
     }
 
     private func stop() {

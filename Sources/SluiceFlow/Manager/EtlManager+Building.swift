@@ -48,6 +48,7 @@ extension EtlManager {
             configuration["pipeline"] = request.name
         }
         let own = try registers(of: request)
+        try surroundings.registry.checkTold(own)
         let registry = surroundings.registry.with(own)
         if try own.flatMap({ try registry.path(of: $0.name) }).contains(where: \.keepsFindings) {
             // What its components know goes back to where it began: no two know the same.
@@ -98,7 +99,7 @@ extension EtlManager {
         let network = try network(stream.network, of: request)
         let definition = PipelineDefinition(
             name: request.name, chainID: network.chainID, registers: try registers(of: request), start: stream.start,
-            state: surroundings.state)
+            state: surroundings.reader)
         return .branch(
             network.hub,
             Branch(

@@ -37,6 +37,7 @@ public actor EtlManager {
         let shelf: any PipelineShelf
         let store: StateStore?
         let state: (any SharedState)?
+        let reader: (any SharedState)?
         let registers: (@Sendable (PipelineRequest) -> [Register])?
         let spillFolder: String
         let until: UInt64?
@@ -45,13 +46,15 @@ public actor EtlManager {
 
         /// - Parameters:
         ///   - store: keeps the records of what aggregators make; without one no pipeline can have an aggregator.
+        ///   - state: where addresses are put; `reader` is the same for those who read it while they work, where that is another way there.
         ///   - registers: what a pipeline asks for, as it wants them; nil: as they are in the registry.
         ///   - spillFolder: under which edges that spill have folders of their own.
         ///   - until: the last block of every pipeline; nil: they follow the head.
         ///   - limit: how many pipelines there may be.
         public init(
             registry: Registry, networks: [String: Network], sinks: [String: any Sink], shelf: any PipelineShelf, store: StateStore? = nil,
-            state: (any SharedState)? = nil, registers: (@Sendable (PipelineRequest) -> [Register])? = nil,
+            state: (any SharedState)? = nil, reader: (any SharedState)? = nil,
+            registers: (@Sendable (PipelineRequest) -> [Register])? = nil,
             spillFolder: String = "sluice.spill", until: UInt64? = nil, limit: Int = 100, log: Log
         ) {
             self.registry = registry
@@ -60,6 +63,7 @@ public actor EtlManager {
             self.shelf = shelf
             self.store = store
             self.state = state
+            self.reader = reader ?? state
             self.registers = registers
             self.spillFolder = spillFolder
             self.until = until

@@ -40,6 +40,8 @@ protocol SimulatedChain: AnyObject {
     func text(_ part: BlockPart, of key: BlockKey) throws -> SharedText?
     /// Where receipts and logs lie in the receipts' text.
     func index(of key: BlockKey) throws -> ReceiptIndex?
+    /// What an account has after a block, in wei; nil where that is not known.
+    func balance(of account: [UInt8], at key: BlockKey) throws -> UInt256?
     /// The block of a transaction, and the place in it.
     func place(ofTransaction hash: String) throws -> (key: BlockKey, index: Int)?
     /// A test's command; throws `config` when this kind of chain cannot.
@@ -49,6 +51,8 @@ protocol SimulatedChain: AnyObject {
 
 extension SimulatedChain {
     var steps: Int { 0 }
+    /// A recording holds blocks, not state.
+    func balance(of account: [UInt8], at key: BlockKey) throws -> UInt256? { nil }
 }
 
 /// Where receipts and logs lie in the text of an array of receipts.

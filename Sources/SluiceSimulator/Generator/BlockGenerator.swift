@@ -15,6 +15,9 @@ struct BlockGenerator {
         logs = LogGenerator(accounts: (0..<250).map { _ in random.bytes(20) }, tokens: (0..<25).map { _ in random.bytes(20) })
     }
 
+    /// The accounts that send, receive and are paid; they have something before the first block.
+    var accounts: [[UInt8]] { logs.accounts }
+
     func timestamp(_ number: UInt64) -> UInt64 { options.firstTimestamp + (number - options.first) * options.blockSeconds }
 
     func block(_ key: BlockKey, parent: Hash32) -> GeneratedBlock {

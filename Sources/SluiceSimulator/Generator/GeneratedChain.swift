@@ -33,6 +33,8 @@ final class GeneratedChain: SimulatedChain {
     private var grown = 0
     private(set) var steps = 0
     private var random: SeededRandom
+    /// What accounts have on the canonical chain, as far as anybody asked.
+    private var ledger: Ledger
 
     init(_ options: GeneratorOptions, start: MonotonicTime) {
         self.options = options
@@ -42,6 +44,7 @@ final class GeneratedChain: SimulatedChain {
         finalized = options.first
         generator = BlockGenerator(options)
         renderer = BlockRenderer(chainID: options.chainID)
+        ledger = Ledger(funded: generator.accounts, first: options.first)
         random = SeededRandom(seed: options.seed ^ 0x5E0_26A5)
         extend(by: max(1, options.history), fork: 0)
         for _ in 0..<max(0, options.resume) { step() }
@@ -71,6 +74,7 @@ final class GeneratedChain: SimulatedChain {
         }
         for link in links.suffix(depth).enumerated() { remember(orphan: link.element, at: links.count - depth + link.offset) }
         links.removeLast(depth)
+        ledger.rollback(to: head)
         lastFork += 1
         extend(by: length, fork: lastFork)
     }
@@ -141,6 +145,22 @@ final class GeneratedChain: SimulatedChain {
         // Transactions of orphans are gone with them.
         guard key(of: place.key.number) == place.key else { return nil }
         return (place.key, place.index)
+    }
+
+    // MARK: balances
+
+    func balance(of account: [UInt8], at key: BlockKey) throws -> UInt256? {
+        let place = Int(key.number - first)
+        if place < links.count, links[place].fork == key.fork {
+            while ledger.next <= key.number {
+                let next = BlockKey(number: ledger.next, fork: links[Int(ledger.next - first)].fork)
+                ledger.take(try held[next]?.block ?? generator.block(next, parent: parent(of: next)))
+            }
+            return ledger.balance(of: account, at: key.number)
+        }
+        // An orphan: what its own branch moved since it left the chain.
+        guard let below = self.key(of: try parent(of: key)), let before = try balance(of: account, at: below) else { return nil }
+        return before.addingReportingOverflow(try found(key).block.moves[account] ?? .zero).partialValue
     }
 
     // MARK: memory

@@ -29,4 +29,8 @@ public struct GeneratorOptions: Sendable {
     public var window = 256
 
     public init(seed: UInt64) { self.seed = seed }
+
+    /// The accounts that take part in the chain, 20 bytes each: they send, receive and are paid. Each has a million ether before the first
+    /// block, and nobody else has anything.
+    public var accounts: [[UInt8]] { BlockGenerator(self).accounts }
 }

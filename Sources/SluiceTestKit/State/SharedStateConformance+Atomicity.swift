@@ -74,14 +74,17 @@ extension SharedStateConformance {
                 let key = keys[Int.random(in: 0..<keys.count, using: &random)]
                 let member = "m\(Int.random(in: 0..<6, using: &random))"
                 let change: StateChange
-                switch Int.random(in: 0..<20, using: &random) {
+                switch Int.random(in: 0..<24, using: &random) {
                 case 0...4: change = .insert(pick(4, "m"), key: key)
                 case 5...9: change = .insertUnder(member: member, pick(3, "i"), key: key)
                 case 10...12: change = .remove(pick(2, "m"), key: key)
                 case 13...15: change = .removeUnder(member: member, pick(3, "i"), key: key)
                 case 16: change = .set(pick(4, "m"), key: key)
                 case 17: change = .delete(key)
-                case 18: change = .deletePipeline(key.pipeline)
+                case 18...21:
+                    func entries() -> [StateSnapshot.Entry] { pick(3, "m").map { .init(member: $0, items: pick(2, "i")) } }
+                    change = .exchange(removing: entries(), adding: entries(), key: key)
+                case 22: change = .deletePipeline(key.pipeline)
                 default: change = .merge(pipeline: key.pipeline, into: pipelines[step % 3])
                 }
                 try await subject.state.apply(change)

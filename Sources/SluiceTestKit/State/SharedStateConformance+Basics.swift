@@ -50,6 +50,25 @@ extension SharedStateConformance {
             try await subject.state.remove(["q"], from: events, under: "nobody")
             findings.expect(try await subject.other.members(of: events), ["a", "b", "c"])
         },
+        Case(description: "an exchange takes what was put there and leaves what others put there") { subject, findings in
+            try await subject.state.insert(["mine", "theirs"], into: events, under: "a")
+            try await subject.state.insert(["mine"], into: events, under: "b")
+            try await subject.state.insert(["c", "d"], into: events)
+            try await subject.other.exchange(
+                removing: [
+                    .init(member: "a", items: ["mine"]), .init(member: "b", items: ["mine"]), .init(member: "c"), .init(member: "x"),
+                ],
+                adding: [.init(member: "e", items: ["new", "newer"]), .init(member: "f"), .init(member: "b", items: ["new"])], in: events)
+            let found = try await subject.state.snapshot(of: events)
+            findings.expect(found.members, ["a", "b", "d", "e", "f"])
+            findings.expect(found.items(of: "a"), ["theirs"])
+            findings.expect(found.items(of: "b"), ["new"])
+            findings.expect(found.items(of: "e"), ["new", "newer"])
+            try await subject.state.exchange(removing: found.entries, adding: [], in: events)
+            findings.expect(try await subject.other.keys(of: "p0").isEmpty, "an empty set is no key")
+            try await subject.state.exchange(removing: [.init(member: "a")], adding: [], in: events)
+            findings.expect(try await subject.other.keys(of: "p0").isEmpty, "taking away makes no key")
+        },
         Case(description: "keys are listed, and deleted one by one or with their pipeline") { subject, findings in
             try await subject.state.insert(["a"], into: addresses)
             try await subject.state.insert(["s"], into: events, under: "a")

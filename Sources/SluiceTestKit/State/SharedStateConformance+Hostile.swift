@@ -22,6 +22,10 @@ extension SharedStateConformance {
             for text in texts { findings.expect(snapshot.items(of: text), inByteOrder(texts)) }
             let again = try await subject.reopened()
             findings.expect(try await again.members(of: addresses), inByteOrder(texts))
+            let entries = texts.map { StateSnapshot.Entry(member: $0, items: texts) }
+            try await again.exchange(removing: entries, adding: [], in: addresses)
+            findings.expect(try await again.keys(of: "p0").isEmpty, "all was taken away")
+            try await again.exchange(removing: [], adding: entries, in: addresses)
             try await again.remove(texts, from: addresses, under: "")
             try await again.remove(["\u{E9}", "\0"], from: addresses)
             let left = texts.filter { !["\u{E9}", "\0"].map { Array($0.utf8) }.contains(Array($0.utf8)) }

@@ -12,6 +12,9 @@ import SluiceTelemetry
 struct Application: Sendable {
     let configuration: SluiceConfiguration
     let store: StateStore
+    /// What the state file holds of the shared state: all of it, unless several processes share it.
+    let own: StoredState
+    let state: OpenedState
     let http: HTTPClient
     let sinks: [String: any Sink]
     /// By the network's name.
@@ -22,6 +25,8 @@ struct Application: Sendable {
     static func open(_ configuration: SluiceConfiguration, log: Log) async throws -> Application {
         let registry = try Catalog.registry()
         let store = try await StateStore.open(configuration.state)
+        let own = try await StoredState.open(store)
+        let state = try await Catalog.state(of: configuration, log: log) { own }
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         var sinks: [String: any Sink] = [:]
         for settings in configuration.sinks {
@@ -32,21 +37,23 @@ struct Application: Sendable {
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
             hubs[network.name] = Hub(
                 Hub.Surroundings(
-                    registry: registry, journal: StoredJournal(store: store), time: .live, log: log,
+                    registry: registry, journal: StoredJournal(store: store), recent: recent, time: .live, log: log,
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
-        return Application(configuration: configuration, store: store, http: http, sinks: sinks, hubs: hubs, log: log)
+        return Application(
+            configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
     }
 
-    /// A pipeline as the configuration has it, ready to join its network's hub and read a range. Nil for one that combines streams: which
+    /// A pipeline as the configuration has it, ready to join its network's hub. Nil for one that combines streams: which
     /// of their blocks would be meant cannot be said.
-    func branch(_ pipeline: PipelineSettings, range: ClosedRange<UInt64>) -> Branch? {
+    func branch(_ pipeline: PipelineSettings, goal: Branch.Goal) -> Branch? {
         guard pipeline.synchronization == nil, let network = configuration.network(pipeline.network) else { return nil }
         let definition = PipelineDefinition(
-            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: pipeline.start.block)
+            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: pipeline.start.block,
+            state: state.reader)
         return Branch(
-            definition, goal: .range(range),
+            definition, goal: goal,
             sinks: pipeline.uses.compactMap { use in
                 sinks[use.sink].map {
                     SinkAttachment(use.sink, $0, policy: use.whenFull.policy(folder: "\(spillFolder)/\(pipeline.name)/\(use.sink)"))
@@ -65,6 +72,7 @@ struct Application: Sendable {
         return EtlManager(
             EtlManager.Surroundings(
                 registry: try Catalog.registry(), networks: networks, sinks: sinks, shelf: StoredPipelines(store: store), store: store,
+                state: state.state, reader: state.reader,
                 registers: { request in
                     pipelines.first { $0.name == request.name }.map(Catalog.registers) ?? request.registers.compactMap(Catalog.register)
                 }, spillFolder: spillFolder, until: until, limit: configuration.maxPipelines, log: log),
@@ -92,6 +100,7 @@ struct Application: Sendable {
     func close() async {
         for sink in sinks.values { await sink.close() }
         http.shutdown()
+        await state.close()
         await store.close()
     }
 }

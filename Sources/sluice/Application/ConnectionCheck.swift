@@ -39,6 +39,14 @@ struct ConnectionCheck {
             let what = "sink \(sink.name)"
             do { Output.line("ok      \(what): \(try await Blocking.run { try check(sink) })") } catch { note(what, error) }
         }
+        if let shared = configuration.sharedState {
+            let what = "shared state in \(shared.store)"
+            do {
+                let opened = try await Catalog.state(of: configuration, log: .disabled) { MemoryState() }
+                await opened.close()
+                Output.line("ok      \(what): \(opened.shown)")
+            } catch { note(what, error) }
+        }
         do {
             try writable(Folder.parent(of: configuration.state))
             Output.line("ok      state \(configuration.state)")

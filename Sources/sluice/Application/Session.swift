@@ -49,7 +49,7 @@ enum Session {
     static func backfill(_ arguments: Arguments, _ range: ClosedRange<UInt64>) async throws -> ExitCode {
         try await opened(arguments) { application, stop, screen in
             let chosen = try Self.pipelines(arguments, application.configuration)
-            let branches = chosen.compactMap { application.branch($0, range: range) }
+            let branches = chosen.compactMap { application.branch($0, goal: .range(range)) }
             let ends = RangeEnds()
             let display = RunDisplay(
                 application.configuration, pipelines: branches.map(\.definition.name), path: arguments.config, range: range,
@@ -74,7 +74,10 @@ enum Session {
         let log = try Logging.log(arguments, screen: screen)
         let application = try await Application.open(configuration, log: log)
         let outcome: Outcome
-        do { outcome = try await body(application, stop, screen) } catch {
+        do {
+            try await application.keepConfigured(configuration.pipelines)
+            outcome = try await body(application, stop, screen)
+        } catch {
             await application.close()
             throw error
         }

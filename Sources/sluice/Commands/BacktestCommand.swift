@@ -89,7 +89,7 @@ private struct BacktestRun {
             network, http: http, recent: MemoryRecentBlocks(), time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)
         let sink = file.map { Catalog.file($0) }
         let definition = PipelineDefinition(
-            name: pipeline.name, chainID: network.chainID, registers: pipeline.registers.compactMap { Catalog.register($0) },
+            name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline),
             start: range.lowerBound)
         let backtest = Backtest(
             definition, range: range, into: sink, registry: registry, time: .live, log: log, makeOracle: reading.oracles)

@@ -51,22 +51,34 @@ extension Command {
 
     static let deadLetterReplay = Command(
         name: "dlq replay", summary: "read the blocks of dead letters again and load the rows that were missing",
-        usage: "[-c FILE] ID... | --pipeline P [--reason R] [--json]", options: [.config, pipeline, reason, .json], operands: 0...1000,
+        usage: "[-c FILE] ID... | --pipeline P [--reason R] [--wait DURATION] [--json]",
+        options: [
+            .config, pipeline, reason,
+            Option("--wait", "DURATION", "how long to wait for a sluice run beside it that does not get on (default: 60s)"), .json, .logLevel,
+        ], operands: 0...1000,
         examples: [
             "sluice dlq replay -c sluice.yaml 17 18", "sluice dlq replay -c sluice.yaml --pipeline transfers --reason abi_malformed",
         ]
     ) { arguments in
         let ids = try DeadLetters.ids(arguments)
         try DeadLetters.checkChoice(arguments, ids, isAll: arguments.string("--pipeline") != nil, all: "--pipeline P")
+        let patience = try arguments.duration("--wait") ?? .seconds(60)
+        let log = try Logging.log(arguments)
         return try await DeadLetters.changing(arguments) { configuration, store in
             let filter = try await DeadLetters.filter(arguments, configuration, store)
+            let since = StateStore.systemClock()
             // Noted before anything is tried, so that a replay that is interrupted is not forgotten.
             let count = ids.isEmpty ? try await store.wantReplay(matching: filter) : try await store.wantReplay(of: ids)
             guard count > 0 else {
-                Output.line(arguments.has("--json") ? JSON.members(["replayed": .array([])]).pretty() : "there is nothing to replay")
+                Output.line(arguments.has("--json") ? ReplayReport().json.pretty() : "there is nothing to replay")
                 return .success
             }
-            return try await DeadLetters.replay(arguments, configuration, store, ids: Set(ids), filter: filter)
+            let marked = ids.isEmpty ? try await DeadLetters.marked(filter, store) : try await store.wantedReplays().intersection(ids)
+            let replay = ReplaySession(configuration: configuration, store: store, log: log, since: since, patience: patience)
+            let (report, failure) = await replay.run(marked)
+            if !report.isEmpty { Output.line(arguments.has("--json") ? report.json.pretty() : report.lines.joined(separator: "\n")) }
+            if let failure { throw failure }
+            return report.isComplete ? .success : .data
         }
     }
 
@@ -176,22 +188,18 @@ private enum DeadLetters {
             mend: "sluice dlq list shows those that are open; those of orphaned blocks go with them")
     }
 
-    /// Replays what was marked, one pipeline after the other.
-    static func replay(
-        _ arguments: Arguments, _ configuration: SluiceConfiguration, _ store: StateStore, ids: Set<Int64>, filter: DeadLetterFilter
-    ) async throws -> ExitCode {
+    /// The letters that a filter means and that are marked for replay.
+    static func marked(_ filter: DeadLetterFilter, _ store: StateStore) async throws -> Set<Int64> {
         var filter = filter
         filter.state = .open
         filter.isReplayWanted = true
-        let marked = try await store.deadLetters(filter, limit: .max).filter { ids.isEmpty || ids.contains($0.id) }
-        var outcomes: [Int64: ReplayOutcome] = [:]
-        for (stream, letters) in Dictionary(grouping: marked, by: \.stream).sorted(by: { $0.key.description < $1.key.description }) {
-            let runtime = try await ReplayRuntime.open(stream, configuration, store)
-            let replayer = DeadLetterReplayer(store: store, stream: stream, runtime: runtime)
-            outcomes.merge(try await replayer.replay(letters)) { _, new in new }
+        var ids: Set<Int64> = []
+        var last: Int64 = 0
+        // In parts: a hundred thousand letters with all that they hold are more than need be in memory.
+        while case let part = try await store.deadLetters(filter, after: last, limit: 1000).map(\.id), let end = part.last {
+            last = end
+            ids.formUnion(part)
         }
-        let report = ReplayReport(outcomes: outcomes)
-        Output.line(arguments.has("--json") ? report.json.pretty() : report.lines.joined(separator: "\n"))
-        return report.isComplete ? .success : .data
+        return ids
     }
 }

@@ -102,19 +102,22 @@ struct DeadLetterPage {
 
 /// What `sluice dlq replay` shows.
 struct ReplayReport {
-    let outcomes: [Int64: ReplayOutcome]
+    var outcomes: [Int64: ReplayOutcome] = [:]
 
     private var sorted: [(id: Int64, outcome: ReplayOutcome)] { outcomes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
 
+    var isEmpty: Bool { outcomes.isEmpty }
+
     /// Whether nothing is left to be done about any of them.
-    var isComplete: Bool { outcomes.values.allSatisfy { if case .loaded = $0 { true } else { false } } }
+    var isComplete: Bool { outcomes.values.allSatisfy(\.isDone) }
 
     var lines: [String] {
         sorted.map { id, outcome in
             switch outcome {
             case .loaded(let rows): "\(id): loaded, \(Amount.count(UInt64(rows), "row"))"
+            case .awaited: "\(id): no sink holds its block yet; its rows come with the block"
             case .failed(let reason, let message): "\(id): failed again, \(Visible.safe(reason)): \(Visible.safe(message))"
-            case .orphaned: "\(id): its block is not on the chain any more; sluice dlq drop \(id) gives it up"
+            case .orphaned: "\(id): its block is not on the chain any more; sluice dlq drop \(id) gives it up if it is still listed"
             case .impossible(let words): "\(id): cannot be replayed: \(Visible.safe(words))"
             }
         }
@@ -124,14 +127,10 @@ struct ReplayReport {
         .members([
             "replayed": .array(
                 sorted.map { id, outcome in
-                    let (name, rows, words): (String, Int?, String?) =
-                        switch outcome {
-                        case .loaded(let rows): ("loaded", rows, nil)
-                        case .failed(let reason, let message): ("failed", nil, "\(reason): \(message)")
-                        case .orphaned: ("orphaned", nil, nil)
-                        case .impossible(let words): ("impossible", nil, words)
-                        }
-                    return .members(["id": .integer(id), "outcome": .string(name), "rows": .integer(rows), "message": .text(words)])
+                    .members([
+                        "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows), "reason": .text(outcome.reason),
+                        "message": .text(outcome.message),
+                    ])
                 })
         ])
     }

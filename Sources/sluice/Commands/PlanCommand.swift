@@ -57,11 +57,13 @@ private struct Plan {
         configuration.networks.compactMap { network in
             let own = configuration.pipelines.filter { $0.networks.contains(network.name) }
             guard !own.isEmpty else { return nil }
-            let names = Set(own.flatMap { Catalog.read(by: $0).map(\.name) }).sorted()
-            let calls = Catalog.fetch(names.compactMap { Catalog.register($0) }).calls
+            let calls = Catalog.fetch(own.map { Catalog.read(by: $0) }, on: network).calls
             return NetworkCost(
                 network: network.name, pipelines: own.map(\.name),
-                calls: calls.map { NetworkCost.Call(method: $0.method, what: $0.what, perBlock: $0.perBlock, units: $0.units) },
+                calls: calls.map {
+                    NetworkCost.Call(
+                        method: $0.method, what: $0.what, perBlock: $0.perBlock, perBlockAtHead: $0.perBlockAtHead, units: $0.units)
+                },
                 blockSeconds: network.blockTime.seconds)
         }
     }
@@ -77,6 +79,12 @@ private struct Plan {
     /// A sink with what happens when it is slower than what comes, unless it sets the pace.
     private func target(_ use: PipelineSettings.SinkUse) -> String {
         use.whenFull == .block ? use.sink : "\(use.sink) (when full: \(use.whenFull))"
+    }
+
+    /// Where the addresses are that pipelines look at; keys and passwords in a URL are not shown.
+    private var sharedState: String {
+        configuration.sharedState.map { "\($0.store) at \($0.options.url(ifSet: "url")?.description ?? "-")" }
+            ?? "in the state file \(configuration.state), for this process alone"
     }
 
     // MARK: - Text
@@ -102,6 +110,7 @@ private struct Plan {
             lines.append(
                 "  \(sink.name): \(sink.type) at \(sink.options.string(ifSet: "path") ?? "-"), delivery \(kind.delivery.rawValue), \(undo)")
         }
+        lines += ["", style.bold("shared state"), "  \(sharedState)"]
         for pipeline in configuration.pipelines { lines += ["", style.bold("pipeline \(pipeline.name)")] + self.lines(pipeline) }
         return lines
     }
@@ -114,9 +123,12 @@ private struct Plan {
             lines.append("  register \(register.name) (\(register.kind))\(after)")
             for told in pipeline.configured where told.register.name == register.name { lines += told.summary.map { "    \($0)" } }
         }
-        let fetch = Catalog.fetch(Catalog.read(by: pipeline))
+        let fetch = Catalog.fetch(Catalog.read(by: pipeline), on: configuration.network(pipeline.network))
         let each = pipeline.streams.count > 1 ? " of each network" : ""
-        for call in fetch.calls { lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block") }
+        for call in fetch.calls {
+            let head = call.perBlockAtHead == call.perBlock ? "" : " (at the head \(Amount.fixed(call.perBlockAtHead, 2)))"
+            lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block\(head)")
+        }
         lines.append(
             "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block\(each)"
                 + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
@@ -151,12 +163,12 @@ private struct Plan {
                         "held_back_to_finality": .bool(Catalog.sink(sink.type)?.holdsBack ?? false),
                     ])
                 }),
-            "pipelines": .array(configuration.pipelines.map(json)),
+            "shared_state": .string(sharedState), "pipelines": .array(configuration.pipelines.map(json)),
         ])
     }
 
     private func json(_ pipeline: PipelineSettings) -> JSON {
-        let fetch = Catalog.fetch(Catalog.read(by: pipeline))
+        let fetch = Catalog.fetch(Catalog.read(by: pipeline), on: configuration.network(pipeline.network))
         return .members([
             "pipeline": .string(pipeline.name), "network": .string(pipeline.network),
             "start": .string(start(pipeline.streams[0]).filter { $0 != "," }),

@@ -40,6 +40,7 @@ extension Command {
             Option("--no-batches", nil, "refuse batches"),
             Option("--no-block-receipts", nil, "have no eth_getBlockReceipts"),
             Option("--no-finality-tags", nil, "know no finalized and safe"),
+            Option("--state-blocks", "N", "have the state of the newest N blocks alone, as a node that is no archive"),
             Option("--log-blocks", nil, "write a line for each block when it is first served as the head: number and seconds since 1970"),
             Option("--stats", "FILE", "write what was asked and answered as JSON at the end"),
         ],
@@ -177,6 +178,7 @@ extension SimulatorOptions {
         if arguments.has("--wrong-chain-id") { faults.rates[.wrongChainID] = 1 }
         rpc.hasBatches = !arguments.has("--no-batches")
         rpc.hasFinalityTags = !arguments.has("--no-finality-tags")
+        rpc.stateBlocks = try arguments.number("--state-blocks")
         if arguments.has("--no-block-receipts") { rpc.disabledMethods.insert("eth_getBlockReceipts") }
     }
 

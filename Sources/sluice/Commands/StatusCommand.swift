@@ -44,7 +44,9 @@ extension PipelineStatus {
             reports.filter { report in
                 !report.isAlive || report.settings.sinks.contains { holdings.told(report.settings.name, $0).isEmpty }
             }.flatMap(\.settings.sinks))
-        for sink in configuration.sinks where readsStores && sink.type == "duckdb" && silent.contains(sink.name) {
+        // A process that has the state file is about to open them, if it has not told yet what they hold: it must not find them taken.
+        let isFree = StateStore.isFree(configuration.state)
+        for sink in configuration.sinks where readsStores && isFree && sink.type == "duckdb" && silent.contains(sink.name) {
             let path = sink.options.string("path")
             guard access(path, F_OK) == 0 else { continue }
             holdings.add(try await Blocking.run { try stored(in: path) }, sink: sink.name)

@@ -1,14 +1,18 @@
-"""Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files.
+"""Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
+psql for a schema of a PostgreSQL database (URL#SCHEMA).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
+    stores.py summary postgres URL#NAME  the same
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
+    stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
 """
 import glob
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -22,6 +26,7 @@ KEYS = {
     "erc20_transfers": ["block_hash", "log_index"],
     "erc721_transfers": ["block_hash", "log_index"],
     "erc1155_transfers": ["block_hash", "log_index", "batch_index"],
+    "event_logs": ["block_hash", "log_index"],
 }
 
 
@@ -56,8 +61,43 @@ def parquet_files(folder):
     return tables
 
 
+class Psql:
+    """As much of a connection as is needed here, by way of psql."""
+
+    def __init__(self, place):
+        self.url, self.schema = place.rsplit("#", 1)
+
+    def run(self, sql):
+        command = ["psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-v", "ON_ERROR_STOP=1", self.url]
+        script = f'SET search_path TO "{self.schema}"; {sql}'
+        done = subprocess.run(command + ["-c", script], capture_output=True)
+        if done.returncode != 0:
+            raise SystemExit(done.stderr.decode())
+        return done.stdout
+
+    def execute(self, sql):
+        # DuckDB may leave SELECT out.
+        text = self.run(sql.replace("(FROM ", "(SELECT 1 FROM ")).decode()
+        self.rows = [tuple(number(cell) for cell in line.split("\x1f")) for line in text.splitlines()]
+        return self
+
+    def fetchone(self):
+        return self.rows[0]
+
+    def fetchall(self):
+        return self.rows
+
+
+def number(cell):
+    return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
+
+
 def opened(kind, path):
     """A connection in which every table has its plain name."""
+    if kind == "postgres":
+        connection = Psql(path)
+        tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"
+        return connection, [name for (name,) in connection.execute(tables).fetchall() if name in KEYS]
     if kind == "duckdb":
         connection = duckdb.connect(path, read_only=True)
         names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()]
@@ -71,7 +111,9 @@ def opened(kind, path):
 
 
 def digest(connection, table):
-    order = ", ".join('"' + key + '"' for key in [number(table)] + KEYS[table])
+    order = ", ".join('"' + key + '"' for key in [height(table)] + KEYS[table])
+    if isinstance(connection, Psql):
+        return hashlib.sha256(connection.run(f"COPY (SELECT * FROM {table} ORDER BY {order}) TO STDOUT")).hexdigest()
     with tempfile.TemporaryDirectory() as folder:
         name = folder + "/rows.csv"
         connection.execute(f"COPY (SELECT * FROM {table} ORDER BY {order}) TO '{name}' (FORMAT csv, HEADER, NULLSTR '\\N')")
@@ -82,19 +124,19 @@ def digest(connection, table):
     return hashlib.sha256(content).hexdigest()
 
 
-def number(table):
+def height(table):
     return "number" if table == "blocks" else "block_number"
 
 
 def summary(kind, path):
-    if not os.path.exists(path):
+    if kind != "postgres" and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}
     for table in tables:
         keys = ", ".join('"' + key + '"' for key in KEYS[table])
         rows, distinct, first, last, numbers = connection.execute(
-            f"SELECT count(*), count(DISTINCT ({keys})), min({number(table)}), max({number(table)}), count(DISTINCT {number(table)}) FROM {table}"
+            f"SELECT count(*), count(DISTINCT ({keys})), min({height(table)}), max({height(table)}), count(DISTINCT {height(table)}) FROM {table}"
         ).fetchone()
         entry = {"rows": rows, "distinct": distinct, "blocks": numbers, "digest": digest(connection, table)}
         entry["first"], entry["last"] = first or 0, last or 0
@@ -125,7 +167,7 @@ def sums(kind, path):
     def rows(table):
         return str(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) if table in tables else "0"
 
-    result = {"rows." + table: rows(table) for table in KEYS}
+    result = {"rows." + table: rows(table) for table in KEYS if table != "event_logs"}
     for name, table, column in [
         ("block_gas_used", "blocks", "gas_used"),
         ("block_transactions", "blocks", "transaction_count"),
@@ -142,6 +184,16 @@ def sums(kind, path):
     return result
 
 
+def listed(folder, table):
+    files = glob.glob(f"{folder}/{table}/**/*.parquet", recursive=True)
+    if not files:
+        return [0, 0]
+    keys = ", ".join('"' + key + '"' for key in KEYS[table])
+    return duckdb.connect().execute(
+        f"SELECT count(*), count(DISTINCT ({keys})) FROM read_parquet('{folder}/{table}/**/*.parquet', hive_partitioning = false)"
+    ).fetchone()
+
+
 def hold(path):
     connection = duckdb.connect(path)
     print("held", flush=True)
@@ -153,4 +205,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "hold":
         hold(sys.argv[2])
     else:
-        print(json.dumps({"summary": summary, "sums": sums}[sys.argv[1]](sys.argv[2], sys.argv[3])))
+        print(json.dumps({"summary": summary, "sums": sums, "listed": listed}[sys.argv[1]](sys.argv[2], sys.argv[3])))

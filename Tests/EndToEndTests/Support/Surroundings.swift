@@ -1,5 +1,6 @@
 import Glibc
 import SluiceCore
+import SluiceTestKit
 import Synchronization
 import Testing
 
@@ -41,6 +42,14 @@ enum Surroundings {
 
     /// Whether the stores can be read back by programs that are not ours.
     static let hasReaders = ["duckdb-", "pyarrow-"].allSatisfy { name in packages.contains { $0.contains(name) } }
+
+    /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
+    static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
+    private static let services: TestServices? = {
+        guard TestServices.hasPostgres else { return nil }
+        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
+        return root.flatMap { try? TestServices(["postgres"], root: $0) }
+    }()
 
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"

@@ -3,8 +3,13 @@ import Testing
 
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
-    enum Kind: String, CaseIterable, Sendable {
-        case duckdb, parquet
+    enum Kind: String, Sendable {
+        case duckdb, parquet, postgres
+
+        /// Those that need no server.
+        static let embedded: [Kind] = [.duckdb, .parquet]
+        /// Those whose servers can be had.
+        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres])
     }
 
     let box: Sandbox
@@ -30,13 +35,27 @@ struct Workplace {
 
     var lake: String { "\(name).lake" }
     var config: String { "\(name).yaml" }
+    /// Of this sandbox alone: all share a server.
+    var schema: String { (box.folder.split(separator: "/").last.map { $0 + "_" } ?? "") + name }
+
+    /// Where a reader finds a store.
+    private func place(_ kind: Kind) -> String {
+        switch kind {
+        case .duckdb: database
+        case .parquet: lake
+        case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        }
+    }
 
     /// Writes the configuration anew.
     func write() throws {
         var sinks = ""
         if kinds.contains(.duckdb) { sinks += "  tables: { type: duckdb, path: \"\(database)\", commit_rows: \(commitRows) }\n" }
         if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
-        let names = kinds.map { $0 == .duckdb ? "tables" : "lake" }.joined(separator: ", ")
+        if kinds.contains(.postgres) {
+            sinks += "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
@@ -79,12 +98,12 @@ struct Workplace {
 
     /// What another reader finds in a store.
     func tables(_ kind: Kind) async throws -> [String: TableSummary] {
-        try await box.python("stores.py", "summary", kind.rawValue, kind == .duckdb ? database : lake)
+        try await box.python("stores.py", "summary", kind.rawValue, place(kind))
     }
 
     /// Exact sums, by name.
     func sums(_ kind: Kind) async throws -> [String: String] {
-        try await box.python("stores.py", "sums", kind.rawValue, kind == .duckdb ? database : lake)
+        try await box.python("stores.py", "sums", kind.rawValue, place(kind))
     }
 }
 

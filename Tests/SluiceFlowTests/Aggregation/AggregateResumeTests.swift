@@ -13,7 +13,8 @@ import Testing
             let taken = ref(100 + number, branch)
             let mark = BundleRecord.Mark(taken: taken, seen: taken, readFrom: taken, began: began, lateBelow: 0)
             return BundleRecord(
-                number: number, hash: ref(number, branch).hash, parentHash: number == 1 ? .zero : ref(number - 1, parent).hash, marks: [mark])
+                number: number, hash: ref(number, branch).hash, parentHash: number == 1 ? .zero : ref(number - 1, parent).hash,
+                marks: [mark])
         }
         var all = main.map { record($0, 0, parent: 0) }
         if let fork { all += (fork + 1...last).map { record($0, 1, parent: $0 == fork + 1 ? 0 : 1) } }
@@ -44,7 +45,8 @@ import Testing
         #expect(resume.rollbacks == [0: ref(4)])
         #expect(resume.chain.map(\.ref) == (1...4).map { ref($0) })
         #expect(resume.ahead[0] == nil && resume.ahead[1]?.through == ref(8) && resume.ahead[1]?.known.count == 4)
-        let nothing = try self.resume([ref(2, 1), ref(8)], records(1...8, fork: 0, to: 2).filter { $0.hash != ref(1, 1).hash } + firstOfFork())
+        let nothing = try self.resume(
+            [ref(2, 1), ref(8)], records(1...8, fork: 0, to: 2).filter { $0.hash != ref(1, 1).hash } + firstOfFork())
         #expect(nothing.rollbacks == [0: Position(number: 0, hash: .zero)] && nothing.chain.isEmpty)
     }
 

@@ -174,7 +174,8 @@ private let pairsRegister = Register(
                 for oracle in oracles where Bool.random(using: &random) {
                     let (head, final) = oracle.state.withLock { ($0.chain[$0.chain.count - 1].number, $0.finalized) }
                     let behind = UInt64.random(in: final...head, using: &random)
-                    oracle.reorganise(behind: behind, to: max(behind + 1, head + UInt64.random(in: 0...4, using: &random)), branch: UInt8(round))
+                    oracle.reorganise(
+                        behind: behind, to: max(behind + 1, head + UInt64.random(in: 0...4, using: &random)), branch: UInt8(round))
                 }
                 if Int.random(in: 0..<3, using: &random) == 0 {
                     let at = UInt64.random(in: 20...60, using: &random)

@@ -125,9 +125,9 @@ extension ComponentGraphDocument {
             try await DocumentNode.run { node in
                 let (sink, state) = (TableSink(), MemoryState())
                 let accounts = try node.accounts(3)
-                try await state.insert(accounts.map(\.description), into: try #require(DocumentNode.balances.stateKey).key(of: "p"))
-                let asked = branch("p", [DocumentNode.balances], into: [sink], start: nil, state: state)
-                try await following(try node.hub(in: state), [asked]) {
+                try await state.insert(accounts.map(\.description), into: AccountBalanceRegister.stateKey.key(of: "p"))
+                let asked = branch("p", [DocumentNode.balances()], into: [sink], start: nil, state: state)
+                try await following(try node.hub(), [asked]) {
                     try await eventually("balances") { sink.balances.count == 3 }
                 }
                 #expect(try await sink.balances == node.balances(of: accounts, at: [node.simulator.head]))

@@ -39,40 +39,31 @@ struct DocumentNode: Sendable {
 
     // MARK: - What reads it
 
-    /// What makes oracles of it, as the catalogue does; balances are those of one pipeline.
-    func makeOracle(
-        balancesOf pipeline: String = "p", in state: any SharedState = MemoryState(), every blocks: UInt64 = 300,
-        recent: any RecentBlocks = MemoryRecentBlocks()
-    ) -> Hub.MakeOracle {
+    /// What makes oracles of it, as the catalogue does.
+    func makeOracle(recent: any RecentBlocks = MemoryRecentBlocks()) -> Hub.MakeOracle {
         var limits = HTTPLimits()
         limits.total = .seconds(20)
         let network = EthereumNetwork(
             name: "node", chainID: chainID, endpoints: [EndpointConfiguration(url: "http://127.0.0.1:\(port)/")],
             pollInterval: .milliseconds(5), finalityDepth: 16, verifiesHeaderHash: true, limits: limits)
         let node = EthereumNode(network, http: http, time: .live, random: SeededRandom(seed: 5), log: .disabled)
-        let balances = BalanceSource(state, pipeline: pipeline)
-        return { needs, observe in
-            EthereumRegisters.oracle(
-                node, needs: needs, recent: recent, balances: balances, options: BalanceOptions(intervalBlocks: blocks), observe: observe)
-        }
+        return { needs, observe in EthereumRegisters.oracle(node, needs: needs, recent: recent, observe: observe) }
     }
 
-    /// The register of balances, as a pipeline has it.
-    static let balances = EthereumRegisters.accountBalance
+    /// The register of balances, as a pipeline has it that wants them every so many blocks.
+    static func balances(every blocks: UInt64 = 300) -> Register { AccountBalanceRegister.register(BalanceOptions(intervalBlocks: blocks)) }
 
     /// All registers of the connector.
-    static let registers = EthereumRegisters.all + [balances]
+    static let registers = EthereumRegisters.all
 
     static func register(_ name: String) throws -> Register { try #require(registers.first { $0.name == name }) }
 
     /// A hub over it.
-    func hub(
-        _ more: [Register] = [], balancesOf pipeline: String = "p", in state: any SharedState = MemoryState(), every blocks: UInt64 = 300
-    ) throws -> Hub {
+    func hub(_ more: [Register] = []) throws -> Hub {
         Hub(
             Hub.Surroundings(
                 registry: try Registry(Self.registers + more), journal: FakeJournal(), time: .live, log: .disabled,
-                makeOracle: makeOracle(balancesOf: pipeline, in: state, every: blocks)))
+                makeOracle: makeOracle()))
     }
 
     /// Whole blocks, read by the oracle.

@@ -310,10 +310,10 @@ extension ComponentGraphDocument {
             try await DocumentNode.run { node in
                 let (sink, state) = (TableSink(), MemoryState())
                 let accounts = try node.accounts(4)
-                try await state.insert(accounts.map(\.description), into: try #require(DocumentNode.balances.stateKey).key(of: "p"))
-                let asked = branch("p", [DocumentNode.balances], into: [sink], start: nil, state: state)
+                try await state.insert(accounts.map(\.description), into: AccountBalanceRegister.stateKey.key(of: "p"))
+                let asked = branch("p", [DocumentNode.balances(every: 10)], into: [sink], start: nil, state: state)
                 var sampled: [UInt64] = []
-                try await following(try node.hub(in: state, every: 10), [asked]) {
+                try await following(try node.hub(), [asked]) {
                     // A poll each few milliseconds: each of these blocks is the newest of one, then 25 come at once.
                     for count in [0, 1, 1, 1, 25] {
                         let before = node.simulator.head

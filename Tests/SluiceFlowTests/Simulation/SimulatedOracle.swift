@@ -160,9 +160,10 @@ struct SimulatedOracle: Oracle {
 
 /// The table that the oracle makes: block `n` has `value % 3` rows.
 let simulatedSchema = Schema(
-    name: "values", key: ["block_hash", "index"], doc: "",
+    name: "values", key: ["block_hash", "log_index"], doc: "",
     fields: [
-        Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""), Field("index", .int64, ""), Field("value", .int64, ""),
+        Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""), Field("log_index", .int64, ""),
+        Field("value", .int64, ""),
     ])
 
 func simulatedBatch(_ blocks: [SimulatedChain.Block]) -> Batch? {

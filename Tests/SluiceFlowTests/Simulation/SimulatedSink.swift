@@ -8,6 +8,7 @@ final class SimulatedStore: Sendable {
         /// By table, block hash and index: the row.
         var rows: [String: [Row: Int]] = [:]
     }
+
     struct Row: Hashable, Sendable {
         let number: Int64
         let hash: [UInt8]
@@ -109,6 +110,27 @@ private final class SimulatedStream: SinkStream {
         open.withLock { $0.taken = sink.store.content.withLock { $0[id]?.coverage ?? Coverage() } }
     }
 
+    func amend(_ amendments: [Amendment]) async throws {
+        if sink.isTraced { print("   ", id, "amend", amendments.map(\.block.number)) }
+        try await sink.disturb()
+        try alive()
+        try open.withLock { open in
+            let staged = amendments.map { amendment in open.batches.firstIndex { $0.amended(by: amendment) != nil } }
+            try sink.store.content.withLock { all in
+                var content = all[id] ?? SimulatedStore.Content()
+                for (amendment, place) in zip(amendments, staged) where place == nil {
+                    try content.coverage.require(amendment.block, in: "\(id)")
+                    try content.amend(amendment, in: "\(id)")
+                }
+                all[id] = content
+            }
+            for (amendment, place) in zip(amendments, staged) {
+                guard let place, let batch = open.batches[place].amended(by: amendment) else { continue }
+                open.batches[place] = batch
+            }
+        }
+    }
+
     /// A process that is dead writes nothing.
     private func alive() throws { if !sink.store.isCurrent(sink.generation) { throw CancellationError() } }
 
@@ -123,17 +145,31 @@ private final class SimulatedStream: SinkStream {
             var content = all[id] ?? SimulatedStore.Content()
             for batch in batches {
                 try content.coverage.append(batch.span, stream: id)
-                for table in batch.tables {
-                    for row in 0..<table.rowCount {
-                        let key = SimulatedStore.Row(
-                            number: table.columns[0].load(row, as: Int64.self), hash: Array(table.columns[1].bytes(row)),
-                            index: table.columns[2].load(row, as: Int64.self), value: table.columns[3].load(row, as: Int64.self))
-                        content.rows[table.schema.name, default: [:]][key, default: 0] += 1
-                    }
-                }
+                for table in batch.tables { content.add(table) }
             }
             all[id] = content
         }
         return last.span.last
+    }
+}
+
+extension SimulatedStore.Content {
+    mutating func add(_ table: Table) {
+        for row in 0..<table.rowCount {
+            let key = SimulatedStore.Row(
+                number: table.columns[0].load(row, as: Int64.self), hash: Array(table.columns[1].bytes(row)),
+                index: table.columns[2].load(row, as: Int64.self), value: table.columns[3].load(row, as: Int64.self))
+            rows[table.schema.name, default: [:]][key, default: 0] += 1
+        }
+    }
+
+    mutating func amend(_ amendment: Amendment, in place: String) throws {
+        let (number, hash) = (Int64(amendment.block.number), amendment.block.hash.bytes)
+        guard rows.values.allSatisfy({ $0.keys.allSatisfy { $0.number != number || $0.hash == hash } }) else {
+            throw Coverage.differs(amendment.block, in: place)
+        }
+        let name = amendment.rows.schema.name
+        rows[name] = rows[name]?.filter { $0.key.number != number || !amendment.places.contains(UInt64($0.key.index)) }
+        add(amendment.rows)
     }
 }

@@ -14,12 +14,18 @@ struct Simulation: Sendable {
         var reorganisations = 0
         var crashes = 0
         var pauses = 0
+        /// Of what registers are told.
+        var changes = 0
         var blocks: UInt64 = 0
+        /// Dead letters, and how many replays came to a good end.
+        var letters = 0
+        var replays = 0
     }
 
     private struct Plan: Sendable {
         let name: String
         let registers: [Register]
+        let state: SimulatedWishes.State
         let start: UInt64
         let sinks: [(store: SimulatedStore, perTransaction: Int, holdsBack: Bool)]
     }
@@ -50,13 +56,27 @@ struct Simulation: Sendable {
         }
     }
 
+    /// Cannot process some rows the first time, when there is trouble: an upstream that lies now and then, say.
     private struct Even: Pipe {
         let schemas: [Schema]
         let source: String
+        let trouble: SimulatedTrouble
         func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
             guard let table = batch.table(source) else { throw SluiceError(.init("no_table"), .fatal, "no table \(source)") }
-            let kept = (0..<table.rowCount).filter { table.columns[3].load($0, as: Int64.self) % 4 == 0 }
-            report.filter("odd", rows: table.rowCount - kept.count)
+            let even = (0..<table.rowCount).filter { table.columns[3].load($0, as: Int64.self) % 4 == 0 }
+            report.filter("odd", rows: table.rowCount - even.count)
+            var kept: [Int] = []
+            for row in even {
+                guard trouble.happens(2) else {
+                    kept.append(row)
+                    continue
+                }
+                report.deadLetters.append(
+                    DeadLetter(
+                        register: "even", row: "log \(table.columns[2].load(row, as: Int64.self))",
+                        block: BlockRef(number: table.columns[0].load(row), hash: table.columns[1].load(row)), reason: "simulated",
+                        message: "the simulated row cannot be processed", payload: "{}"))
+            }
             return [Table(schema: schemas[0], columns: table.columns.map { $0.rows(kept) }, rowCount: kept.count)]
         }
     }
@@ -65,17 +85,20 @@ struct Simulation: Sendable {
         Schema(name: name, key: simulatedSchema.key, doc: "", fields: simulatedSchema.fields)
     }
 
-    static let registers: [Register] = [
-        Register(
-            name: "values", number: RegisterType(rawValue: 200), doc: "", schemas: [simulatedSchema], needs: [Need("values")],
-            maker: .oracle { Times(factor: 1, schemas: [simulatedSchema], source: "values") }),
-        Register(
-            name: "doubled", number: RegisterType(rawValue: 201), doc: "", schemas: [schema("doubled")], dependencies: ["values"],
-            needs: [Need("values")], maker: .pipe { _ in Times(factor: 2, schemas: [schema("doubled")], source: "values") }),
-        Register(
-            name: "even", number: RegisterType(rawValue: 202), doc: "", schemas: [schema("even")], dependencies: ["doubled"],
-            needs: [Need("doubled")], maker: .pipe { _ in Even(schemas: [schema("even")], source: "doubled") }),
-    ]
+    private static func registers(_ trouble: SimulatedTrouble, _ violations: Box<[String]>) -> [Register] {
+        [
+            Register(
+                name: "values", number: RegisterType(rawValue: 200), doc: "", schemas: [simulatedSchema], needs: [Need("values")],
+                maker: .oracle { Times(factor: 1, schemas: [simulatedSchema], source: "values") }),
+            Register(
+                name: "doubled", number: RegisterType(rawValue: 201), doc: "", schemas: [schema("doubled")], dependencies: ["values"],
+                needs: [Need("values")], maker: .pipe { _ in Times(factor: 2, schemas: [schema("doubled")], source: "values") }),
+            Register(
+                name: "even", number: RegisterType(rawValue: 202), doc: "", schemas: [schema("even")], dependencies: ["doubled"],
+                needs: [Need("doubled")], maker: .pipe { _ in Even(schemas: [schema("even")], source: "doubled", trouble: trouble) }),
+            SimulatedWishes.register([], violations),
+        ]
+    }
 
     /// What a clean run over the chain would leave of a register.
     private static func clean(_ register: String, _ blocks: [SimulatedChain.Block], from start: UInt64) -> [SimulatedStore.Row: Int] {
@@ -87,6 +110,7 @@ struct Simulation: Sendable {
                     switch register {
                     case "values": value
                     case "doubled": value * 2
+                    case "told": value * 3
                     default: value * 2 % 4 == 0 ? value * 2 : nil
                     }
                 guard let shown else { continue }
@@ -100,52 +124,69 @@ struct Simulation: Sendable {
 
     // MARK: - The world
 
+    /// What outlives a process.
+    private struct World: Sendable {
+        let plans: [Plan]
+        let chain: SimulatedChain
+        let memory: SimulatedMemory
+        let journal: SimulatedJournal
+        let trouble: SimulatedTrouble
+        let time: TimeSource
+    }
+
     private func world(_ time: TimeSource) async -> Outcome {
         var random = SeededRandom(seed: seed)
         var outcome = Outcome()
         let chain = SimulatedChain(head: UInt64.random(in: 5...60, using: &random), finality: UInt64.random(in: 4...24, using: &random))
         let memory = SimulatedMemory()
+        let violations = Box<[String]>([])
+        let trouble = SimulatedTrouble(seed: seed &+ 1, share: Double(Int.random(in: 0...3, using: &random)) * 0.03)
+        let state = SimulatedWishes.State(trouble: trouble)
         let plans = (0..<Int.random(in: 1...4, using: &random)).map { index in
             let count = Int.random(in: 1...3, using: &random)
             return Plan(
-                name: "p\(index)", registers: Array(Self.registers.shuffled(using: &random)[..<count]),
+                name: "p\(index)", registers: Array(Self.registers(trouble, violations).shuffled(using: &random)[..<count]), state: state,
                 start: UInt64.random(in: 0...8, using: &random),
                 sinks: (0..<Int.random(in: 1...2, using: &random)).map { _ in
                     (SimulatedStore(), Int.random(in: 1...5, using: &random), Int.random(in: 0..<4, using: &random) == 0)
                 })
         }
-        let trouble = SimulatedTrouble(seed: seed &+ 1, share: Double(Int.random(in: 0...3, using: &random)) * 0.03)
+        let world = World(
+            plans: plans, chain: chain, memory: memory, journal: SimulatedJournal(isTraced: isTraced), trouble: trouble, time: time)
         for _ in 0..<Int.random(in: 1...3, using: &random) {
-            await process(plans, chain, memory, trouble, time, random: &random, outcome: &outcome, isLast: false)
+            await process(world, random: &random, outcome: &outcome, isLast: false)
             outcome.crashes += 1
         }
         trouble.heal()
-        await process(plans, chain, memory, trouble, time, random: &random, outcome: &outcome, isLast: true)
+        await process(world, random: &random, outcome: &outcome, isLast: true)
         outcome.blocks = chain.head.number
-        check(plans, chain, &outcome)
+        (outcome.letters, outcome.replays) = world.journal.counts
+        check(world, &outcome)
+        outcome.failures += violations.value.prefix(3).map { "seed \(seed): \($0)" }
         return outcome
     }
 
     /// One life of the process: until it is killed, or (the last one) until all have caught up.
-    private func process(
-        _ plans: [Plan], _ chain: SimulatedChain, _ memory: SimulatedMemory, _ trouble: SimulatedTrouble, _ time: TimeSource,
-        random: inout SeededRandom, outcome: inout Outcome, isLast: Bool
-    ) async {
+    private func process(_ world: World, random: inout SeededRandom, outcome: inout Outcome, isLast: Bool) async {
+        let (chain, memory, trouble, time) = (world.chain, world.memory, world.trouble, world.time)
         let calls = Box(0)
+        world.journal.restart()
         let registry: Registry
-        do { registry = try Registry(Self.registers) } catch {
+        do { registry = try Registry(Self.registers(trouble, Box([]))) } catch {
             outcome.failures.append("\(error)")
             return
         }
         let hub = Hub(
             Hub.Surroundings(
-                registry: registry, journal: FakeJournal(), time: time,
+                registry: registry, journal: world.journal, recent: memory, time: time,
                 log: isTraced ? Log(level: .debug, clock: { 0 }, sink: { print($0, terminator: "") }) : .disabled,
                 edgeCapacity: Int.random(in: 1...8, using: &random) << 11
-            ) { _, observe in
-                SimulatedOracle(chain: chain, memory: memory, trouble: trouble, time: time, observe: observe, calls: calls)
+            ) { needs, observe in
+                SimulatedWishes.Reader(
+                    base: SimulatedOracle(chain: chain, memory: memory, trouble: trouble, time: time, observe: observe, calls: calls),
+                    needs: needs)
             })
-        let sinks = plans.map { plan in
+        let sinks = world.plans.map { plan in
             plan.sinks.enumerated().map { index, sink in
                 SinkAttachment(
                     "s\(index)",
@@ -162,14 +203,14 @@ struct Simulation: Sendable {
                 return nil
             }
             group.addTask {
-                await operate(hub, plans, sinks, chain, time, seed: seed, steps: steps, isLast: isLast)
+                await operate(hub, world, sinks, registry, seed: seed, steps: steps, isLast: isLast)
             }
             var found: Outcome?
             while let part = await group.next() {
                 guard let part else { continue }
                 found = part
                 // Dead: what was not durable is gone. From here on nothing that this process does reaches a store.
-                if !isLast { for plan in plans { for sink in plan.sinks { _ = sink.store.newGeneration() } } }
+                if !isLast { for plan in world.plans { for sink in plan.sinks { _ = sink.store.newGeneration() } } }
                 group.cancelAll()
             }
             return found
@@ -178,21 +219,23 @@ struct Simulation: Sendable {
             outcome.failures += result.failures
             outcome.reorganisations += result.reorganisations
             outcome.pauses += result.pauses
+            outcome.changes += result.changes
         }
     }
 
     /// What happens to the pipelines and to the chain.
     private func operate(
-        _ hub: Hub, _ plans: [Plan], _ sinks: [[SinkAttachment]], _ chain: SimulatedChain, _ time: TimeSource, seed: UInt64, steps: Int,
-        isLast: Bool
+        _ hub: Hub, _ world: World, _ sinks: [[SinkAttachment]], _ registry: Registry, seed: UInt64, steps: Int, isLast: Bool
     ) async -> Outcome {
+        let (plans, chain, time) = (world.plans, world.chain, world.time)
         var random = SeededRandom(seed: seed)
         var outcome = Outcome()
         var running: [Int: Branch] = [:]
         func branch(_ index: Int) -> Branch {
             let plan = plans[index]
             return Branch(
-                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start), goal: .follow(until: nil),
+                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state),
+                goal: .follow(until: nil),
                 sinks: sinks[index], progress: PipelineProgress())
         }
         // Some start together, others alone.
@@ -204,7 +247,7 @@ struct Simulation: Sendable {
         hub.join(first)
         for _ in 0..<steps {
             try? await time.sleep(.milliseconds(Int.random(in: 1...6000, using: &random)))
-            switch Int.random(in: 0..<6, using: &random) {
+            switch Int.random(in: 0..<8, using: &random) {
             case 0, 1: chain.extend(by: UInt64.random(in: 1...6, using: &random))
             case 2:
                 chain.reorganise(depth: UInt64.random(in: 1...chain.finality, using: &random), by: UInt64.random(in: 1...8, using: &random))
@@ -223,7 +266,12 @@ struct Simulation: Sendable {
                     running[index] = branch(index)
                     hub.join([running[index]].compactMap { $0 })
                 }
-            default: break
+            case 5: world.journal.wantAll()
+            default:
+                let key = SimulatedWishes.shape.key(of: plans[Int.random(in: 0..<plans.count, using: &random)].name)
+                let member = "m\(Int.random(in: 0..<4, using: &random))"
+                try? await plans[0].state.apply(Bool.random(using: &random) ? .insert([member], key: key) : .remove([member], key: key))
+                outcome.changes += 1
             }
         }
         guard isLast else { return outcome }
@@ -231,15 +279,16 @@ struct Simulation: Sendable {
         let deadline = time.now() + .seconds(900)
         chain.extend(by: chain.finality + 1)
         while time.now() < deadline {
+            world.journal.wantAll()
             try? await time.sleep(.seconds(5))
-            if isDone(plans, chain) { break }
+            if isDone(world) { break }
             for (index, one) in running.sorted(by: { $0.key < $1.key }) where one.hasEnded {
                 if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "resumed after", await one.ended()) }
                 running[index] = branch(index)
                 hub.join([running[index]].compactMap { $0 })
             }
         }
-        if !isDone(plans, chain) { outcome.failures.append("seed \(self.seed): not caught up after a quarter of an hour of peace") }
+        if !isDone(world) { outcome.failures.append("seed \(self.seed): not caught up after a quarter of an hour of peace") }
         for (_, one) in running.sorted(by: { $0.key < $1.key }) {
             one.leave()
             _ = await one.ended()
@@ -250,8 +299,11 @@ struct Simulation: Sendable {
 
     // MARK: - Checks
 
-    private func isDone(_ plans: [Plan], _ chain: SimulatedChain) -> Bool {
-        for plan in plans {
+    private func isDone(_ world: World) -> Bool {
+        let chain = world.chain
+        // Of a block that no sink ever had nobody takes the letters away.
+        if world.journal.openBlocks.contains(where: { chain.block($0.number)?.ref == $0 }) { return false }
+        for plan in world.plans {
             for sink in plan.sinks {
                 let last = sink.store.segments(StreamID(pipeline: plan.name, chainID: 1)).last?.last
                 let goal = sink.holdsBack ? chain.finalized : chain.head.number
@@ -263,26 +315,29 @@ struct Simulation: Sendable {
         return true
     }
 
-    private func check(_ plans: [Plan], _ chain: SimulatedChain, _ outcome: inout Outcome) {
-        let blocks = chain.canonical
-        for plan in plans {
+    private func check(_ world: World, _ outcome: inout Outcome) {
+        let blocks = world.chain.canonical
+        for plan in world.plans {
             for (index, sink) in plan.sinks.enumerated() {
                 let stream = StreamID(pipeline: plan.name, chainID: 1)
                 let segments = sink.store.segments(stream)
                 let what = "seed \(seed), \(plan.name) into sink \(index)"
-                if sink.holdsBack, segments.isEmpty, chain.finalized < plan.start + 4 { continue }
+                if sink.holdsBack, segments.isEmpty, world.chain.finalized < plan.start + 4 { continue }
                 guard segments.count == 1, let segment = segments.first, segment.first == plan.start else {
                     outcome.failures.append("\(what): segments \(segments.map { "\($0.first)-\($0.last.number)" })")
                     continue
                 }
+                if let told = world.journal.told(plan.name, "s\(index)"), told != segments {
+                    outcome.failures.append("\(what): told to hold \(told.map { "\($0.first)-\($0.last.number)" })")
+                }
                 let own = blocks.filter { $0.ref.number <= segment.last.number }
                 let rows = sink.store.rows(stream)
-                for register in plan.registers {
-                    let (found, wanted) = (rows[register.name, default: [:]], Self.clean(register.name, own, from: plan.start))
+                for register in plan.registers.map(\.name) {
+                    let (found, wanted) = (rows[register, default: [:]], Self.clean(register, own, from: plan.start))
                     guard found != wanted else { continue }
                     let missing = wanted.filter { found[$0.key] == nil }.keys.map(\.number).sorted()
                     let foreign = found.filter { wanted[$0.key] != $0.value }.keys.map(\.number).sorted()
-                    outcome.failures.append("\(what): table \(register.name) lacks rows of \(missing), has others of \(foreign)")
+                    outcome.failures.append("\(what): table \(register) lacks rows of \(missing), has others of \(foreign)")
                 }
             }
         }

@@ -30,7 +30,10 @@ import Testing
                             total.reorganisations += outcome.reorganisations
                             total.crashes += outcome.crashes
                             total.pauses += outcome.pauses
+                            total.changes += outcome.changes
                             total.blocks += outcome.blocks
+                            total.letters += outcome.letters
+                            total.replays += outcome.replays
                         }
                     }
                 }
@@ -38,7 +41,10 @@ import Testing
         }
         let sum = total.value
         print(
-            "simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \(sum.pauses) pauses, \(sum.steps) steps"
+            """
+            simulated \(Self.seeds.count) seeds: \(sum.blocks) blocks, \(sum.reorganisations) reorganisations, \(sum.crashes) crashes, \
+            \(sum.pauses) pauses, \(sum.changes) changes of wishes, \(sum.letters) dead letters, \(sum.replays) replays, \(sum.steps) steps
+            """
         )
     }
 

@@ -10,6 +10,8 @@ struct BalanceFault: Sendable {
         case refused = "balance_unavailable"
         /// No endpoint has the state of the block.
         case pruned = "state_unavailable"
+        /// The same, of a block that the pipeline cannot go on without.
+        case needed = "state_needed"
         /// The block was orphaned while it was asked about.
         case orphaned
     }
@@ -37,9 +39,11 @@ struct BalanceFault: Sendable {
         BalanceFault(.refused, row: "address \(address)", message: message, payload: "{\"address\":\"\(address)\"}")
     }
 
-    static func pruned(_ block: BlockRef, addresses: Int) -> BalanceFault {
+    /// - Parameter answer: what an endpoint says.
+    static func pruned(_ block: BlockRef, addresses: Int, answer: String, isNeeded: Bool) -> BalanceFault {
         BalanceFault(
-            .pruned, row: "block \(block.number)", message: "no endpoint has the state of block \(block.number) any more",
+            isNeeded ? .needed : .pruned, row: "block \(block.number)",
+            message: "no endpoint has the state of block \(block.number); \(answer)",
             payload: "{\"block\":\(block.number),\"addresses\":\(addresses)}")
     }
 

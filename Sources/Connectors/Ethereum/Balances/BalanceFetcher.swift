@@ -18,8 +18,8 @@ final class BalanceFetcher: Sendable {
         case balances([Result<UInt256, Refusal>])
         /// The chain has another block in its place by now.
         case orphaned
-        /// No endpoint has its state.
-        case pruned
+        /// No endpoint has its state; what one of them says.
+        case pruned(String)
     }
 
     private let blocks: BlockFetcher
@@ -35,15 +35,6 @@ final class BalanceFetcher: Sendable {
     init(_ blocks: BlockFetcher, time: TimeSource) {
         self.blocks = blocks
         self.time = time
-    }
-
-    func prunedError(_ block: BlockRef) -> SluiceError {
-        SluiceError(
-            .stateUnavailable, .pause,
-            "reading balances of \(client.network.name) at block \(block.number): no endpoint has the state of that block any more",
-            mend:
-                "add an archive endpoint, or begin later: others keep the state of about 128 blocks; balance_pruned: leave_out goes on without"
-        )
     }
 
     private func nothing(_ message: String, _ block: BlockRef) -> SluiceError {
@@ -65,8 +56,10 @@ final class BalanceFetcher: Sendable {
                 guard byHash else { throw nothing("the endpoint does not understand what is asked for", block) }
                 asksByHash.store(false, ordering: .relaxed)
             case .pruned:
-                let left = client.pool.snapshots.filter { $0.isVerified && !round.pruned.contains($0.id) }
-                if left.isEmpty { return .pruned }
+                let known = client.pool.snapshots
+                if known.contains(where: { $0.isVerified && !round.pruned.contains($0.id) }) { continue }
+                let answer = known.lazy.compactMap { known in round.answers[known.id].map { "\(known.url) answers: \($0)" } }.first
+                return .pruned(answer ?? "")
             case .unknownBlock:
                 if try await isOrphaned(block) { return .orphaned }
                 failures += 1

@@ -6,21 +6,17 @@ import Synchronization
 /// so many blocks; in a backfill, at every so many blocks and at the last one.
 ///
 /// A balance is asked for by the hash of its block, and travels in the batch that holds the block. So positions, reorganisations and
-/// what is final are those of the blocks; batches of blocks that are not sampled hold no rows. The set of addresses is read at every
-/// sample; an empty one costs no calls, and positions move on.
+/// what is final are those of the blocks; batches of blocks that are not sampled hold no rows. Where several pipelines ask, an address is
+/// looked up once a block, and each row says whose it is. An empty set costs no calls, and positions move on.
 public struct BalanceOracle: Oracle {
     private let blocks: GethBlockOracle
     private let fetcher: BalanceFetcher
-    private let source: BalanceSource
-    private let options: BalanceOptions
+    private let asks: [BalanceAsk]
     private let newest: NewestBlock
 
-    /// - Parameters:
-    ///   - needs: what the registers downstream ask for; blocks and logs may be among it.
-    ///   - source: whose balances are wanted.
+    /// - Parameter needs: what the registers downstream ask for; blocks and logs may be among it.
     public init(
-        node: EthereumNode, needs: [Need] = EthereumRegisters.accountBalance.needs, recent: any RecentBlocks, source: BalanceSource,
-        options: BalanceOptions = BalanceOptions(), observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
+        node: EthereumNode, needs: [Need], recent: any RecentBlocks, observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
     ) {
         let newest = NewestBlock()
         blocks = GethBlockOracle(node: node, needs: needs, recent: recent) { event in
@@ -28,8 +24,7 @@ public struct BalanceOracle: Oracle {
             observe(event)
         }
         fetcher = BalanceFetcher(blocks.fetcher, time: node.time)
-        self.source = source
-        self.options = options
+        asks = needs.filter { $0.table == BalanceTables.balances.name }.compactMap(\.sample).map(BalanceAsk.init)
         self.newest = newest
     }
 
@@ -40,18 +35,23 @@ public struct BalanceOracle: Oracle {
     }
 
     public func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
-        let (options, last) = (options, range.upperBound)
-        let sampler = BalanceSampler(egress: egress, fetcher: fetcher, source: source, time: { _ in .history(options.pruned) }) {
-            options.isOnGrid($0) || $0 == last
+        let last = range.upperBound
+        let sampler = BalanceSampler(egress, fetcher: fetcher, asks: asks) {
+            $0 == last
+        } isNeeded: {
+            $1.options.pruned == .fail
         }
         try await blocks.backfill(range, after: position, into: sampler)
     }
 
     public func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws {
-        let (options, newest) = (options, newest)
-        let sampler = BalanceSampler(
-            egress: egress, fetcher: fetcher, source: source, time: { $0 == newest.number ? .now : .history(.leaveOut) }
-        ) { options.isOnGrid($0) || $0 == newest.number || $0 == until }
+        let newest = newest
+        // The state of the newest block must be there: an upstream that does not have it is of no use.
+        let sampler = BalanceSampler(egress, fetcher: fetcher, asks: asks) {
+            $0 == newest.number || $0 == until
+        } isNeeded: { number, _ in
+            number == newest.number
+        }
         try await blocks.live(from: position, start: start, until: until, into: sampler)
     }
 }

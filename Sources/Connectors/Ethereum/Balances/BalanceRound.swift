@@ -12,8 +12,8 @@ struct BalanceRound: Sendable {
             /// Ask again; nobody is to blame.
             case again
             case failed(String)
-            /// The endpoint does not have the state of the block.
-            case pruned
+            /// The endpoint does not have the state of the block, and says so.
+            case pruned(String)
             /// The endpoint does not know the block.
             case unknownBlock
             /// The endpoint does not understand a block given by its hash.
@@ -45,7 +45,7 @@ struct BalanceRound: Sendable {
                     fault = fault ?? error
                     guard let error = error as? SluiceError, error.class == .endpoint else { return .again }
                     switch error.code {
-                    case .stateUnavailable: return .pruned
+                    case .stateUnavailable: return .pruned(error.message)
                     case .blockMissing: return .unknownBlock
                     default:
                         generic += 1
@@ -86,8 +86,10 @@ struct BalanceRound: Sendable {
 
     private(set) var open: [Int]
     private(set) var outcomes: [Result<UInt256, BalanceFetcher.Refusal>?]
+    /// What endpoints without the state of the block say.
+    private(set) var answers: [EndpointID: String] = [:]
     /// Endpoints without the state of the block.
-    private(set) var pruned: Set<EndpointID> = []
+    var pruned: Set<EndpointID> { Set(answers.keys) }
     /// Endpoints that failed in the last pass; asked again when there is no other.
     private var failed: Set<EndpointID> = []
     private var tries: [Int: Int] = [:]
@@ -117,8 +119,8 @@ struct BalanceRound: Sendable {
                     failed.insert(part.endpoint)
                     tries[index, default: 0] += 1
                     messages[index] = message
-                case .pruned:
-                    pruned.insert(part.endpoint)
+                case .pruned(let answer):
+                    answers[part.endpoint] = answer
                     step = .pruned
                 case .unknownBlock:
                     failed.insert(part.endpoint)

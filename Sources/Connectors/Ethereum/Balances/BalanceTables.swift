@@ -15,11 +15,12 @@ public enum BalanceTables {
             Field("chain_id", .int64, "Chain id of the network."),
         ])
 
-    /// The same rows on their way from the oracle to the register's pipe, and among them what could not be read, which the pipe reports.
-    /// No sink ever sees this form.
+    /// The same rows on their way from the oracle to the pipes of all pipelines that ask for balances, and among them what could not be
+    /// read, which the pipes report. No sink ever sees this form.
     static let read = Schema(
-        name: balances.name, key: [], doc: "Balances, and what could not be read.",
+        name: balances.name, key: [], doc: "Balances, who asked for them, and what could not be read.",
         fields: balances.fields.map { Field($0.name, $0.type, nullable: true, $0.doc) } + [
+            Field("pipeline", .string, "Who asked."),
             Field("reason", .string, nullable: true, "A stable code; null in a row that was read."),
             Field("row", .string, nullable: true, "What names it."),
             Field("message", .string, nullable: true, "What went wrong, in words."),

@@ -11,12 +11,14 @@ public enum EventLogOptions {
         }
         for problem in reader.problems { report(problem) }
         guard reader.problems.isEmpty else { return nil }
-        return ConfiguredRegister(EventLogRegister.register(subscriptions), summary: subscriptions.flatMap(\.summary))
+        return ConfiguredRegister(
+            EventLogRegister.register(subscriptions.filter { !$0.namesContracts }), entries: EventSubscription.entries(of: subscriptions),
+            summary: subscriptions.isEmpty ? ["no event yet"] : subscriptions.flatMap(\.summary))
     }
 
     static let field = FieldSpec(
-        "events", .list(.object(subscription), count: 1...1000),
-        "For the register `event_log`: which events of which contracts are wanted.",
+        "events", .list(.object(subscription), count: 0...1000),
+        "For the register `event_log`: which events of which contracts are wanted. More can be asked for while it runs: see `sluice addresses`.",
         example: "[{ address: \"0x...\", events: [\"event Transfer(address indexed from, address indexed to, uint256 value)\"] }]")
 
     private static let subscription = ObjectSpec(
@@ -67,6 +69,12 @@ private struct EventLogOptionsReader {
         let contracts = contracts(object, path)
         let events = events(object, path)
         guard let contracts, kinds.count == 1, !events.isEmpty else { return nil }
+        // An address and its events are kept as text in the shared state.
+        if let event = events.first(where: { (try? ABIEvent($0.declaration)) != $0 }) {
+            report(
+                object.mark, path, "the event \(event.signature) has arguments with names that no contract can declare",
+                "correct the ABI, or write the declaration as an event")
+        }
         do { return try EventSubscription(contracts, events: events) } catch {
             report(object.mark, path, error.message, error.mend)
             return nil
@@ -84,15 +92,10 @@ private struct EventLogOptionsReader {
     }
 
     private mutating func address(_ value: ConfigValue, _ path: String) -> Address? {
-        guard let text = value.string else { return nil }
-        if let address = Address(hex: text) { return address }
-        let isNear = text.hasPrefix("0x") && text.dropFirst(2).utf8.allSatisfy(Self.isDigit)
-        report(
-            value.mark, path, "no address" + (isNear ? ": \(text.utf8.count - 2) digits instead of 40" : ""), "write 0x and 40 hex digits")
-        return nil
+        var found: [OptionProblem] = []
+        defer { problems += found }
+        return OptionAddress.read(value, path) { found.append($0) }
     }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { (48...57).contains(byte) || (97...102).contains(byte | 0x20) }
 
     private mutating func factory(_ object: ConfigObject, _ path: String) -> ContractFactory? {
         guard let at = object.value("address"), let declared = object.value("event"), let argument = object.value("argument") else {
@@ -158,18 +161,12 @@ private struct EventLogOptionsReader {
 }
 
 extension EventSubscription {
-    /// Most addresses that a line names.
-    private static let shown = 8
-
     /// A line for each event.
     fileprivate var summary: [String] {
         let whose: String
         switch contracts {
         case .any: whose = "of every contract"
-        case .at(let set):
-            let names = set.map(\.description).sorted()
-            let more = names.count > Self.shown ? " and \(names.count - Self.shown) more" : ""
-            whose = "of " + names.prefix(Self.shown).joined(separator: ", ") + more
+        case .at(let set): whose = "of " + OptionAddress.list(set.map(\.description).sorted())
         case .made(let factory): whose = "of what \(factory.address) makes (\(factory.event.signature), \(factory.argument))"
         }
         return events.map { "\($0.signature) \(whose)" }

@@ -8,7 +8,7 @@ public enum ComputeUnits {
         switch method {
         case "eth_chainId": 0
         case "eth_getBlockByNumber", "eth_getBlockByHash": 16
-        case "eth_getBlockReceipts": 20
+        case "eth_getBlockReceipts", "eth_getBalance": 20
         case "eth_getTransactionReceipt": 15
         case "eth_getLogs": 75
         default: 20

@@ -15,9 +15,19 @@ public enum EthereumRegisters {
         transfers(.erc1155Transfers, .erc1155, "ERC-1155 transfers, one row an item of a batch; alone, by filtered eth_getLogs."),
         part(.withdrawals, EthereumTables.withdrawals),
         // What is wanted of it a pipeline says: see `EventLogOptions`.
-        EventLogRegister.register([]),
+        EventLogRegister.register(),
+        AccountBalanceRegister.register(),
         BlockBundles.register,
     ]
+
+    /// The oracle that reads what is needed: blocks, and balances where they are among it.
+    public static func oracle(
+        _ node: EthereumNode, needs: [Need], recent: any RecentBlocks, observe: @escaping @Sendable (OracleEvent) -> Void = { _ in }
+    ) -> any Oracle {
+        needs.contains { $0.table == BalanceTables.balances.name }
+            ? BalanceOracle(node: node, needs: needs, recent: recent, observe: observe)
+            : GethBlockOracle(node: node, needs: needs, recent: recent, observe: observe)
+    }
 
     private static func part(_ number: RegisterType, _ schema: Schema) -> Register {
         Register(

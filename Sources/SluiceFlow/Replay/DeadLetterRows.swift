@@ -1,14 +1,14 @@
-public import SluiceCore
+import SluiceCore
 
 extension SluiceError.Code {
     /// Nobody can tell which rows come from the row of a dead letter.
-    public static let deadLetterRow = SluiceError.Code("dead_letter_row")
+    static let deadLetterRow = SluiceError.Code("dead_letter_row")
 }
 
 /// The rows of a batch that come from one dead letter, cut out of what is there already. Pure.
-public enum DeadLetterRows {
+enum DeadLetterRows {
     /// What a dead letter calls its row, and the column by which the rows made from it are known.
-    private struct Place {
+    struct Place: Sendable {
         let column: String
         let number: UInt64
 
@@ -25,32 +25,36 @@ public enum DeadLetterRows {
     }
 
     /// The rows of `tables` that come from the letter's row: of its block, with its `log_index` (`log 17`) or `transaction_index`
-    /// (`transaction 3`). Tables without such rows are left out; a batch of another branch has none.
+    /// (`transaction 3`). Tables without such rows are there, empty; those that have no rows at all and could have none are left out.
     ///
     /// - Parameter tables: those that the letter's register makes, and no others: a table that another register fills from the same row
     ///   holds that row already.
     /// - Throws: `dead_letter_row` (class `data`) when the letter names its row in another way, or a table has no column to know them by.
-    public static func rowsToLoad(_ letter: DeadLetter, _ batch: Batch, tables: [String]) throws(SluiceError) -> [Table] {
+    static func rowsToLoad(
+        _ letter: DeadLetter, _ batch: Batch, tables: [String]
+    ) throws(SluiceError) -> (place: Place, tables: [Table]) {
         guard let place = Place(letter.row) else {
             throw SluiceError(
                 .deadLetterRow, .data, "the dead letter of \(letter.register) at block \(letter.block.number) names its row \(letter.row)",
                 mend: "only rows named log N or transaction N can be replayed; read the block again with a backfill")
         }
         let number = letter.block.number
-        guard batch.span.first <= number, number <= batch.span.last.number, batch.span.hash(number) == letter.block.hash else { return [] }
+        guard batch.span.first <= number, number <= batch.span.last.number, batch.span.hash(number) == letter.block.hash else {
+            return (place, [])
+        }
         var out: [Table] = []
-        for name in tables {
-            guard let table = batch.table(name), table.rowCount > 0 else { continue }
+        for table in tables.compactMap(batch.table) {
             guard let column = table.wholeNumbers(place.column), let blocks = table.schema.blockNumberField.flatMap(table.wholeNumbers)
             else {
+                if table.rowCount == 0 { continue }
                 throw SluiceError(
-                    .deadLetterRow, .data, "the rows of \(name) do not say which \(letter.row) they come from",
+                    .deadLetterRow, .data, "the rows of \(table.schema.name) do not say which \(letter.row) they come from",
                     mend: "the table has no \(place.column) with a block number; read the block again with a backfill")
             }
             let rows = (0..<table.rowCount).filter { blocks.uint64($0) == number && column.uint64($0) == place.number }
-            if !rows.isEmpty { out.append(table.rows(rows)) }
+            out.append(table.rows(rows))
         }
-        return out
+        return (place, out)
     }
 }
 

@@ -1,0 +1,59 @@
+public import SluiceConfig
+
+/// How the PostgreSQL sink connects and writes.
+public struct PostgresSinkOptions: Sendable {
+    /// `postgresql://user:password@host:port/database`.
+    public var url: Secret
+    /// The server without what is secret.
+    public var shown: String
+    /// The schema that the tables are in.
+    public var schema: String
+    /// A transaction is committed when it holds as many rows ...
+    public var commitRows: Int
+    /// ... or as many bytes, as they lie in memory. At the tip, `flush` commits each block.
+    public var commitBytes: Int
+    public var connectSeconds: Int
+    /// How long one statement may take.
+    public var statementSeconds: Int
+
+    public init(
+        url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000,
+        connectSeconds: Int = 10,
+        statementSeconds: Int = 600
+    ) {
+        self.url = Secret(url)
+        self.shown = shown
+        self.schema = schema
+        self.commitRows = commitRows
+        self.commitBytes = commitBytes
+        self.connectSeconds = connectSeconds
+        self.statementSeconds = statementSeconds
+    }
+
+    /// What a configuration may say.
+    public static let spec = ObjectSpec(
+        "PostgreSQL, or TimescaleDB as one. Rows and position land in one transaction (delivery `exactly_once`); orphaned blocks are deleted.",
+        [
+            FieldSpec(
+                "url", .url(["postgresql", "postgres"]), "The server and database. The password in it is never shown.",
+                example: "\"${POSTGRES_URL}\"", required: true),
+            FieldSpec("schema", .string, "The schema that the tables are made in; made when it is not there.", default: "public"),
+            FieldSpec(
+                "commit_rows", .int(1...10_000_000), "A transaction is committed when it holds so many rows.", default: "50000",
+                unit: "rows"),
+            FieldSpec(
+                "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "32MB"),
+            FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),
+            FieldSpec("statement_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one statement.", default: "10m"),
+        ])
+
+    /// Out of checked options.
+    public init(_ options: ConfigObject) {
+        let url = options.url("url")
+        self.init(
+            url: url.reveal(), shown: url.host + (url.port.map { ":\($0)" } ?? ""), schema: options.string("schema"),
+            commitRows: options.int("commit_rows"), commitBytes: options.bytes("commit_bytes"),
+            connectSeconds: Int(options.duration("connect_timeout").components.seconds),
+            statementSeconds: Int(options.duration("statement_timeout").components.seconds))
+    }
+}

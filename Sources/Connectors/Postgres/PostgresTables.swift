@@ -1,0 +1,54 @@
+import SluiceCore
+
+/// What the sink's tables are like in PostgreSQL. Pure.
+enum PostgresTables {
+    static func type(_ type: LogicalType) -> String {
+        switch type {
+        case .bool: "boolean"
+        case .int64: "bigint"
+        case .uint64: "numeric(20,0)"
+        case .float64: "double precision"
+        case .decimal: "numeric(38,0)"
+        case .uint256: "numeric(78,0)"
+        case .timestamp: "timestamp with time zone"
+        case .string: "text"
+        case .bytes, .fixedBytes: "bytea"
+        // Text that is checked: jsonb would lose the order of members, doubled ones, and numbers as they were written.
+        case .json: "json"
+        }
+    }
+
+    static func column(_ field: Field) -> String {
+        "\(PostgresConnection.quoted(field.name)) \(type(field.type))" + (field.nullable ? "" : " NOT NULL")
+    }
+
+    static func name(_ table: Schema, in schema: String) -> String {
+        PostgresConnection.quoted(schema) + "." + PostgresConnection.quoted(table.name)
+    }
+
+    static func columns(_ table: Schema) -> String { table.fields.map { PostgresConnection.quoted($0.name) }.joined(separator: ", ") }
+
+    /// The table, its key, and the index by which blocks are undone.
+    static func creation(_ table: Schema, in schema: String, block: String) -> [String] {
+        let name = name(table, in: schema)
+        let key = table.key.map(PostgresConnection.quoted).joined(separator: ", ")
+        var statements = [
+            "CREATE TABLE \(name) (\(table.fields.map(column).joined(separator: ", ")), PRIMARY KEY (\(key)))"
+        ]
+        statements.append(
+            "CREATE INDEX \(PostgresConnection.quoted(String("\(table.name)_by_block".prefix(63)))) ON \(name) "
+                + "USING brin (\(PostgresConnection.quoted(block))) WITH (pages_per_range = 16, autosummarize = on)")
+        return statements
+    }
+
+    /// Rows of a temporary table into the table that they belong to: each key once, in the order of the key, the newer row for the older.
+    static func merge(_ table: Schema, in schema: String, from temporary: String) -> String {
+        let key = table.key.map(PostgresConnection.quoted).joined(separator: ", ")
+        let rest = table.fields.map(\.name).filter { !table.key.contains($0) }.map(PostgresConnection.quoted)
+        let action = rest.isEmpty ? "NOTHING" : "UPDATE SET " + rest.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
+        let columns = columns(table)
+        return
+            "INSERT INTO \(name(table, in: schema)) (\(columns)) SELECT DISTINCT ON (\(key)) \(columns) FROM \(temporary) ORDER BY \(key) "
+            + "ON CONFLICT (\(key)) DO \(action)"
+    }
+}
