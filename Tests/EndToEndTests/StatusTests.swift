@@ -157,7 +157,7 @@ extension EndToEnd {
                 generator.blockTime = .milliseconds(200)
                 generator.until = Chain.first + 75
                 try await Chain.serving(generator) { simulator, port in
-                    var place = Workplace(box, "main", port: port, kinds: Workplace.Kind.allCases)
+                    var place = Workplace(box, "main", port: port, kinds: Workplace.Kind.embedded)
                     try await place.backfill(Chain.first...(Chain.first + 9))
                     try await place.backfill((Chain.first + 20)...(Chain.first + 29))
                     // With this a run goes on where its sinks end, and leaves the hole alone.
