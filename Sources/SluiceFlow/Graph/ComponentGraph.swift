@@ -63,7 +63,10 @@ final class ComponentGraph: Egress {
         var findings: [GraphState.Key: [Finding]] = [:]
         var ready: [(branch: Branch, edges: [GraphEdge])] = []
         for (branch, edges) in added {
-            do { try await branch.told.look(surroundings.log) } catch {
+            do {
+                try registry.checkTold(branch.definition.registers)
+                try await branch.told.look(surroundings.log)
+            } catch {
                 if Hub.passes(error) || Task.isCancelled { throw error }
                 branch.end(failing: error)
                 for edge in edges { edge.edge.fail(error) }
@@ -105,17 +108,15 @@ final class ComponentGraph: Egress {
         return findings
     }
 
-    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself, or
-    /// when it is addressed and tells the pipeline's own rows from others: else what the oracle reads is there anyway. The pipeline's own
-    /// registers go before those of the registry.
+    /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
+    /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
     private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
         var found: [(GraphState.Key, Register)] = []
         let definition = branch.told.definition
         let registry = registry.with(definition.registers)
         let asked = definition.registers.map(\.name)
         for name in asked {
-            for register in try registry.path(of: name).reversed()
-            where register.kind != .oracle || register.isAddressed || asked.contains(register.name) {
+            for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
                 let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }

@@ -48,6 +48,7 @@ extension EtlManager {
             configuration["pipeline"] = request.name
         }
         let own = try registers(of: request)
+        try surroundings.registry.checkTold(own)
         let registry = surroundings.registry.with(own)
         if try own.flatMap({ try registry.path(of: $0.name) }).contains(where: \.keepsFindings) {
             // What its components know goes back to where it began: no two know the same.

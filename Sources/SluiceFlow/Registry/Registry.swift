@@ -4,6 +4,8 @@ public import SluiceCore
 extension SluiceError.Code {
     /// Registers do not fit together.
     public static let invalidRegistry = SluiceError.Code("invalid_registry")
+    /// A register must be told something, and is only asked for by way of another one.
+    public static let registerNotAsked = SluiceError.Code("register_not_asked")
     /// No register has that name.
     public static let unknownRegister = SluiceError.Code("unknown_register")
 }
@@ -90,6 +92,20 @@ public struct Registry: Sendable {
             }
         }
         return needs
+    }
+
+    /// Makes sure that every register that must be told what to look at is asked for itself: a pipeline tells those alone.
+    /// - Throws: `register_not_asked` (class `config`); `unknown_register`.
+    func checkTold(_ asked: [Register]) throws(SluiceError) {
+        let registry = with(asked)
+        for register in asked {
+            for part in try registry.path(of: register.name) where part.tell != nil && !asked.contains(where: { $0.name == part.name }) {
+                throw SluiceError(
+                    .registerNotAsked, .config,
+                    "\(register.name) is made of \(part.name), which must be told what to look at and is not asked for",
+                    mend: "ask for \(part.name) as well")
+            }
+        }
     }
 
     // MARK: - Identity

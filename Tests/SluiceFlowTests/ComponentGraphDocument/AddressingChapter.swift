@@ -26,9 +26,8 @@ extension ComponentGraphDocument {
             let sink = TableSink()
 
             init(_ node: DocumentNode, _ pipeline: PUUID, _ state: any SharedState) throws {
-                let name = pipeline.fullText
                 hub = try node.hub()
-                branch = SluiceFlowTests.branch(name, [DocumentNode.balances], into: [sink], start: nil, state: state)
+                branch = SluiceFlowTests.branch(pipeline.fullText, [DocumentNode.balances()], into: [sink], start: nil, state: state)
             }
         }
 
@@ -211,7 +210,7 @@ extension ComponentGraphDocument {
 
         @Test("account_balance stands for what accounts have in the coin of an Ethereum node's chain")
         func accountBalance() throws {
-            let register = DocumentNode.balances
+            let register = DocumentNode.balances()
             #expect(register.number == .accountBalance && register.kind == .oracle && register.dependencies.isEmpty)
             let table = try #require(register.schemas.first)
             #expect(register.schemas.count == 1 && table.name == "account_balances")

@@ -125,8 +125,8 @@ extension ComponentGraphDocument {
             try await DocumentNode.run { node in
                 let (sink, state) = (TableSink(), MemoryState())
                 let accounts = try node.accounts(3)
-                try await state.insert(accounts.map(\.description), into: try #require(DocumentNode.balances.stateKey).key(of: "p"))
-                let asked = branch("p", [DocumentNode.balances], into: [sink], start: nil, state: state)
+                try await state.insert(accounts.map(\.description), into: AccountBalanceRegister.stateKey.key(of: "p"))
+                let asked = branch("p", [DocumentNode.balances()], into: [sink], start: nil, state: state)
                 try await following(try node.hub(), [asked]) {
                     try await eventually("balances") { sink.balances.count == 3 }
                 }

@@ -50,9 +50,8 @@ struct DocumentNode: Sendable {
         return { needs, observe in EthereumRegisters.oracle(node, needs: needs, recent: recent, observe: observe) }
     }
 
-    /// The register of balances, as a pipeline has it that wants a sample every so many blocks.
+    /// The register of balances, as a pipeline has it that wants them every so many blocks.
     static func balances(every blocks: UInt64 = 300) -> Register { AccountBalanceRegister.register(BalanceOptions(intervalBlocks: blocks)) }
-    static let balances = balances()
 
     /// All registers of the connector.
     static let registers = EthereumRegisters.all

@@ -310,7 +310,7 @@ extension ComponentGraphDocument {
             try await DocumentNode.run { node in
                 let (sink, state) = (TableSink(), MemoryState())
                 let accounts = try node.accounts(4)
-                try await state.insert(accounts.map(\.description), into: try #require(DocumentNode.balances.stateKey).key(of: "p"))
+                try await state.insert(accounts.map(\.description), into: AccountBalanceRegister.stateKey.key(of: "p"))
                 let asked = branch("p", [DocumentNode.balances(every: 10)], into: [sink], start: nil, state: state)
                 var sampled: [UInt64] = []
                 try await following(try node.hub(), [asked]) {

@@ -119,8 +119,8 @@ extension ComponentGraphDocument {
         func balanceEnforcement() async throws {
             try await DocumentNode.run(first: 0, history: 1016, transactions: 0...1) { node in
                 let (state, accounts, sink) = (MemoryState(), try node.accounts(3), TableSink())
-                for shape in [DocumentNode.balances.stateKey, Enforcement.key] {
-                    try await state.insert(accounts.map(\.description), into: try #require(shape).key(of: "p"))
+                for shape in [AccountBalanceRegister.stateKey, Enforcement.key] {
+                    try await state.insert(accounts.map(\.description), into: shape.key(of: "p"))
                 }
                 let sampled = (0...1000).filter { ($0 + 1).isMultiple(of: 100) || $0 == 1000 } as [UInt64]
                 let expected = try await node.balances(of: accounts, at: sampled)
@@ -131,13 +131,14 @@ extension ComponentGraphDocument {
                     schemas: Enforcement(lower: lower, upper: upper).schemas, dependencies: ["account_balance"],
                     needs: [Need(BalanceTables.balances.name)], isAddressed: true, stateKey: Enforcement.key,
                     maker: .pipe { _ in Enforcement(lower: lower, upper: upper) })
-                let backtest = Backtest(
-                    PipelineDefinition(
-                        name: "p", chainID: 1, registers: [DocumentNode.balances(every: 100), enforcement], start: 0,
-                        state: state),
-                    range: 0...1000, into: sink, registry: try Registry(DocumentNode.registers + [enforcement]), time: .live, log: .disabled,
-                    makeOracle: node.makeOracle())
-                let outcome = await backtest.run(until: StopSignal())
+                func backtest(_ registers: [Register]) async throws -> Backtest.Outcome {
+                    await Backtest(
+                        PipelineDefinition(name: "p", chainID: 1, registers: registers, start: 0, state: state), range: 0...1000, into: sink,
+                        registry: try Registry(DocumentNode.registers + [enforcement]), time: .live, log: .disabled,
+                        makeOracle: node.makeOracle()
+                    ).run(until: StopSignal())
+                }
+                let outcome = try await backtest([DocumentNode.balances(every: 100), enforcement])
                 #expect(outcome.end.isCompleted && outcome.blocks == 1001 && sampled.count == 11)
                 #expect(sink.balances == expected)
                 let breaches = expected.filter { $0.balance < lower || upper < $0.balance }
@@ -146,6 +147,12 @@ extension ComponentGraphDocument {
                 let last = try #require(outcome.components.first { $0.register == "balance_enforcement" })
                 #expect(last.rows.in == 33 && last.rows.out == breaches.count)
                 #expect(last.rows.filtered == ["within bounds": 33 - breaches.count])
+                // Nobody would tell the balances whose they are to be.
+                guard case .failed(let error as SluiceError) = try await backtest([enforcement]).end else {
+                    Issue.record("it was not refused")
+                    return
+                }
+                #expect(error.code == .registerNotAsked && error.mend == "ask for account_balance as well")
             }
         }
     }
