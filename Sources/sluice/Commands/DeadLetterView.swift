@@ -128,7 +128,8 @@ struct ReplayReport {
             "replayed": .array(
                 sorted.map { id, outcome in
                     .members([
-                        "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows), "reason": .text(outcome.reason),
+                        "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows),
+                        "reason": .text(outcome.reason),
                         "message": .text(outcome.message),
                     ])
                 })

@@ -78,9 +78,10 @@ extension ComponentGraphDocument {
                     numbers("left", 203, of: "geth_block", reading: "rows") { $0 }, numbers("end", 204, of: "left") { $0 },
                 ]
                 // The same ends, by another way: the second manager's pipelines are compared by hand.
-                let other = try Registry(ManagedChain().registers + [
-                    numbers("right", 205, of: "geth_block", reading: "rows") { $0 }, numbers("end", 204, of: "right") { $0 },
-                ])
+                let other = try Registry(
+                    ManagedChain().registers + [
+                        numbers("right", 205, of: "geth_block", reading: "rows") { $0 }, numbers("end", 204, of: "right") { $0 },
+                    ])
                 let registry = try Registry(chain.registers)
                 let pids = try [registry, other].map { try $0.pipelinePID(of: "end", network: .layer1, type: .live) }
                 #expect(pids[0] == pids[1])

@@ -64,7 +64,8 @@ extension ComponentGraphDocument {
             #expect(logs.map(\.users).sorted() == [1, 2])
         }
 
-        @Test("two instances of one component differ in their UUID, which is random, and agree in their PID, which follows from what they do")
+        @Test(
+            "two instances of one component differ in their UUID, which is random, and agree in their PID, which follows from what they do")
         func instances() throws {
             var random = SeededRandom(seed: 2)
             let (registry, other) = (try registry(), try Registry(DocumentNode.registers.reversed()))
@@ -79,7 +80,8 @@ extension ComponentGraphDocument {
         @Test(
             "the four bytes of a component's PID are network, pipeline type, component kind and register",
             arguments: [
-                (component(.layer1, .live, .oracle, .gethBlock), [1, 2, 1, 2]), (component(.layer1, .live, .pipe, .eventLog), [1, 2, 2, 3]),
+                (component(.layer1, .live, .oracle, .gethBlock), [1, 2, 1, 2]),
+                (component(.layer1, .live, .pipe, .eventLog), [1, 2, 2, 3]),
                 (component(.layer1, .live, .oracle, .accountBalance), [1, 2, 1, 1]),
                 (component(.layer2, .backtest, .pipe, .eventLog), [2, 1, 2, 3]),
                 (component(.layer2, .backtest, .oracle, .gethBlock), [2, 1, 1, 2]),

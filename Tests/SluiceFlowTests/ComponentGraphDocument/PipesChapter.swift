@@ -17,7 +17,9 @@ extension ComponentGraphDocument {
 
         private func read(_ registers: [Register], into sink: TableSink) async throws {
             let asked = branch("p", registers, into: [sink], until: 20)
-            try await following(hub(oracle, registers: [rowsRegister, Self.doubled, Self.fourfold] + registers.filter { $0.number.rawValue > 202 }), [asked]) {
+            try await following(
+                hub(oracle, registers: [rowsRegister, Self.doubled, Self.fourfold] + registers.filter { $0.number.rawValue > 202 }), [asked]
+            ) {
                 _ = await asked.ended()
             }
         }
@@ -145,7 +147,8 @@ extension ComponentGraphDocument {
                     (0..<table.rowCount).map { row in
                         ["transaction_hash", "address", "event", "arguments"].map { name -> String in
                             guard let column = table.column(name) else { return "" }
-                            return column.type.width == nil ? String(decoding: column.bytes(row), as: UTF8.self) : Hex.text(column.bytes(row))
+                            return column.type.width == nil
+                                ? String(decoding: column.bytes(row), as: UTF8.self) : Hex.text(column.bytes(row))
                         }
                     }
                 }
