@@ -42,7 +42,7 @@ extension Command {
         let id = try DeadLetters.ids(arguments)[0]
         return try await DeadLetters.reading(arguments) { _, store in
             guard let record = try await store.deadLetter(id) else { throw DeadLetters.unknown(id) }
-            let view = DeadLetterView(record: record)
+            let view = DeadLetterView(record: record, replay: try await store.replayOutcome(of: id))
             Output.line(
                 arguments.has("--json") ? view.json(payload: true).pretty() : view.lines(Output.outputStyle).joined(separator: "\n"))
             return .success
