@@ -37,12 +37,14 @@ struct DeadLetterView {
     func lines(_ style: Style) -> [String] {
         let letter = record.letter
         var lines = ["\(style.bold("dead letter \(record.id)"))  \(state)"]
-        let facts = [
-            ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
-            ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register), ("row", letter.row),
-            ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
-            ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
-        ] + (replay.map { [("replay", [$0.name, $0.reason, $0.message].compactMap { $0 }.joined(separator: ": "))] } ?? [])
+        let facts =
+            [
+                ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
+                ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register),
+                ("row", letter.row),
+                ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
+                ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
+            ] + (replay.map { [("replay", [$0.name, $0.reason, $0.message].compactMap { $0 }.joined(separator: ": "))] } ?? [])
         for (name, value) in facts { lines.append("  " + Help.padded(name, 10) + "  " + Visible.safe(value)) }
         lines.append("  payload")
         return lines + [JSON.indented(letter.payload, indent: "    ") ?? "    " + Visible.safe(letter.payload)]
