@@ -47,6 +47,8 @@ struct ReplaySession {
     private func replay(_ ids: Set<Int64>) async throws {
         let application = try await Application.open(configuration, log: log)
         do {
+            // What the configuration says by now, not what it said when the letters were written.
+            try await application.keepConfigured(configuration.pipelines)
             var branches: [StreamID: Branch] = [:]
             var last: Int64 = 0
             let filter = DeadLetterFilter(state: .open, isReplayWanted: true)
