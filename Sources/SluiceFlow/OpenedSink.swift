@@ -59,15 +59,15 @@ final class OpenedSink: Sendable {
     func write(_ batch: Batch) async throws -> Position? {
         let position = try await stream.write(batch)
         taken.withLock { $0.take(batch.span) }
-        return try note(position)
+        return note(position)
     }
 
     /// Notes that nothing up to a block will ever be undone.
     func finalize(through number: UInt64) { taken.withLock { $0.finalize(through: number) } }
 
-    func flush() async throws -> Position? { try note(try await stream.flush()) }
+    func flush() async throws -> Position? { note(try await stream.flush()) }
 
-    func finish() async throws -> Position? { try note(try await stream.finish()) }
+    func finish() async throws -> Position? { note(try await stream.finish()) }
 
     /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.
     func rollback(to position: Position) async throws -> Bool {
@@ -108,8 +108,8 @@ final class OpenedSink: Sendable {
 
     private static func isAbsent(_ error: SluiceError) -> Bool { error.code == .blockNotHeld || error.code == .blockDiffers }
 
-    private func note(_ position: Position?) throws -> Position? {
-        if let position { try taken.withLock { try $0.settle(position, of: id) } }
+    private func note(_ position: Position?) -> Position? {
+        if let position { taken.withLock { $0.settle(position) } }
         return position
     }
 }

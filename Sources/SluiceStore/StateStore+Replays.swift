@@ -41,7 +41,8 @@ extension StateStore {
             SET outcome = excluded.outcome, rows = excluded.rows, reason = excluded.reason, message = excluded.message, at = excluded.at
             """,
             [
-                .text(outcome.name), outcome.rows.map { .int(Int64($0)) } ?? .null, text(outcome.reason), text(outcome.message), .int(stamp),
+                .text(outcome.name), outcome.rows.map { .int(Int64($0)) } ?? .null, text(outcome.reason), text(outcome.message),
+                .int(stamp),
                 .int(result.record.id),
             ])
     }
@@ -68,7 +69,8 @@ extension StateStore {
     /// Letters with a replay that was asked for and not tried yet.
     public func wantedReplays() throws -> Set<Int64> {
         var out: Set<Int64> = []
-        try reading().run("SELECT id FROM dead_letters WHERE replay_wanted IS NOT NULL") { row throws(SluiceError) in out.insert(row.int(0)) }
+        try reading().run("SELECT id FROM dead_letters WHERE replay_wanted IS NOT NULL") { row throws(SluiceError) in out.insert(row.int(0))
+        }
         return out
     }
 }

@@ -68,7 +68,8 @@ struct ReplaySession {
         _ letters: [DeadLetterRecord], of stream: StreamID, _ application: Application, _ branches: inout [StreamID: Branch]
     ) async throws {
         guard let pipeline = configuration.pipelines.first(where: { $0.name == stream.pipeline }),
-            let network = configuration.network(pipeline.network), network.chainID == stream.chainID, let hub = application.hubs[network.name],
+            let network = configuration.network(pipeline.network), network.chainID == stream.chainID,
+            let hub = application.hubs[network.name],
             let branch = branches[stream] ?? application.branch(pipeline, goal: .follow(until: nil))
         else {
             let words = "the configuration has no pipeline \(stream.pipeline) on chain \(stream.chainID)"
@@ -91,10 +92,13 @@ struct ReplaySession {
             if wanted != left { (left, moved) = (wanted, .now) }
             if StateStore.isFree(configuration.state) { return false }
             guard ContinuousClock.now - moved < patience else {
+                let letters = Amount.count(UInt64(wanted), "dead letter") + (wanted == 1 ? " stays" : " stay")
                 throw SluiceError(
                     .replayPending, .pause,
-                    "\(Amount.count(UInt64(wanted), "dead letter")) stay marked: \(holder.message), which has replayed none for \(Amount.time(patience.seconds))",
-                    mend: "sluice run replays them when it follows their pipeline and its source answers; this command does it when nothing runs")
+                    "\(letters) marked: \(holder.message), which has replayed none for \(Amount.time(patience.seconds))",
+                    mend:
+                        "sluice run replays them once it follows their pipeline and its source answers; with nothing running, this command does"
+                )
             }
             try await Task.sleep(for: .milliseconds(200))
         }

@@ -54,7 +54,8 @@ extension Command {
         usage: "[-c FILE] ID... | --pipeline P [--reason R] [--wait DURATION] [--json]",
         options: [
             .config, pipeline, reason,
-            Option("--wait", "DURATION", "how long to wait for a sluice run beside it that does not get on (default: 60s)"), .json, .logLevel,
+            Option("--wait", "DURATION", "how long to wait for a sluice run beside it that does not get on (default: 60s)"), .json,
+            .logLevel,
         ], operands: 0...1000,
         examples: [
             "sluice dlq replay -c sluice.yaml 17 18", "sluice dlq replay -c sluice.yaml --pipeline transfers --reason abi_malformed",

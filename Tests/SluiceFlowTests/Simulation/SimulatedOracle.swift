@@ -162,7 +162,8 @@ struct SimulatedOracle: Oracle {
 let simulatedSchema = Schema(
     name: "values", key: ["block_hash", "log_index"], doc: "",
     fields: [
-        Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""), Field("log_index", .int64, ""), Field("value", .int64, ""),
+        Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""), Field("log_index", .int64, ""),
+        Field("value", .int64, ""),
     ])
 
 func simulatedBatch(_ blocks: [SimulatedChain.Block]) -> Batch? {

@@ -146,7 +146,8 @@ struct Simulation: Sendable {
                 })
         }
         let trouble = SimulatedTrouble(seed: seed &+ 1, share: Double(Int.random(in: 0...3, using: &random)) * 0.03)
-        let world = World(plans: plans, chain: chain, memory: memory, journal: SimulatedJournal(isTraced: isTraced), trouble: trouble, time: time)
+        let world = World(
+            plans: plans, chain: chain, memory: memory, journal: SimulatedJournal(isTraced: isTraced), trouble: trouble, time: time)
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             await process(world, random: &random, outcome: &outcome, isLast: false)
             outcome.crashes += 1
@@ -225,7 +226,8 @@ struct Simulation: Sendable {
             let plan = plans[index]
             return Branch(
                 PipelineDefinition(
-                    name: plan.name, chainID: 1, registers: plan.registers.compactMap { try? registry.register($0) }, start: plan.start), goal: .follow(until: nil),
+                    name: plan.name, chainID: 1, registers: plan.registers.compactMap { try? registry.register($0) }, start: plan.start),
+                goal: .follow(until: nil),
                 sinks: sinks[index], progress: PipelineProgress())
         }
         // Some start together, others alone.
