@@ -14,7 +14,8 @@ final class OpenedSink: Sendable {
     let held = Mutex(HoldBack())
     private let stream: any SinkStream
     private let taken: Mutex<TakenBlocks>
-    private let turn = Turn()
+    /// Whose turn it is to do something to the stream; nothing of that may be done elsewhere.
+    let turn = Turn()
 
     /// - Parameters:
     ///   - segments: what the stream holds to begin with.
@@ -39,7 +40,7 @@ final class OpenedSink: Sendable {
         return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
     }
 
-    /// Runs `body` while nobody else does something to the stream. Nothing of that may be done elsewhere.
+    /// Runs `body` while nobody else does something to the stream.
     func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
 
     // MARK: - In turn
