@@ -14,7 +14,8 @@ final class OpenedSink: Sendable {
     let held = Mutex(HoldBack())
     private let stream: any SinkStream
     private let taken: Mutex<TakenBlocks>
-    private let turn = Turn()
+    /// Whose turn it is to do something to the stream; nothing of that may be done elsewhere.
+    let turn = Turn()
 
     /// - Parameters:
     ///   - segments: what the stream holds to begin with.
@@ -39,7 +40,7 @@ final class OpenedSink: Sendable {
         return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
     }
 
-    /// Runs `body` while nobody else does something to the stream. Nothing of that may be done elsewhere.
+    /// Runs `body` while nobody else does something to the stream.
     func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
 
     // MARK: - In turn
@@ -59,7 +60,7 @@ final class OpenedSink: Sendable {
     func write(_ batch: Batch) async throws -> Position? {
         let position = try await stream.write(batch)
         taken.withLock { $0.take(batch.span) }
-        return try note(position)
+        return note(position)
     }
 
     /// Notes that nothing up to a block will ever be undone.
@@ -68,9 +69,9 @@ final class OpenedSink: Sendable {
         try await stream.finalized(number)
     }
 
-    func flush() async throws -> Position? { try note(try await stream.flush()) }
+    func flush() async throws -> Position? { note(try await stream.flush()) }
 
-    func finish() async throws -> Position? { try note(try await stream.finish()) }
+    func finish() async throws -> Position? { note(try await stream.finish()) }
 
     /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.
     func rollback(to position: Position) async throws -> Bool {
@@ -111,8 +112,8 @@ final class OpenedSink: Sendable {
 
     private static func isAbsent(_ error: SluiceError) -> Bool { error.code == .blockNotHeld || error.code == .blockDiffers }
 
-    private func note(_ position: Position?) throws -> Position? {
-        if let position { try taken.withLock { try $0.settle(position, of: id) } }
+    private func note(_ position: Position?) -> Position? {
+        if let position { taken.withLock { $0.settle(position) } }
         return position
     }
 }

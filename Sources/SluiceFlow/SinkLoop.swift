@@ -37,7 +37,9 @@ struct SinkLoop: Sendable {
                 note(try await sink.inTurn { try await sink.flush() })
                 return try await keep(&finality, step: 1)
             }
-            try await sink.inTurn {
+            do {
+                if !sink.turn.enterNow() { await sink.turn.enter() }
+                defer { sink.turn.leave() }
                 try await take(next)
                 graphEdge.took(next)
             }

@@ -43,11 +43,8 @@ import Testing
     /// All that lies in the folder but what is temporary, with its content.
     private func content(_ folder: String) throws -> [String: Data] {
         let names = try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/lake").filter { !$0.hasPrefix("_temporary") }
-        return Dictionary(
-            uniqueKeysWithValues: names.compactMap { name in
-                FileManager.default.contents(atPath: "\(folder)/lake/\(name)").map { (name, $0) }
-            }
-        )
+        let found = names.map { ($0, FileManager.default.contents(atPath: "\(folder)/lake/\($0)")) }
+        return Dictionary(uniqueKeysWithValues: found.compactMap { name, data in data.map { (name, $0) } })
     }
 
     /// That manifests and files agree: names, sizes and rows.

@@ -15,14 +15,14 @@ import Testing
         for range in [10...14, 50...69, 15...30] as [ClosedRange<UInt64>] { taken.take(span(range)) }
         #expect(taken.durable == Coverage([SmallChain.segment(1...9)]))
         // Files end where blocks say: in the middle of a batch.
-        try taken.settle(SmallChain.position(59), of: stream)
+        taken.settle(SmallChain.position(59))
         #expect(taken.durable == Coverage([SmallChain.segment(1...14), SmallChain.segment(50...59)]))
-        try taken.settle(SmallChain.position(69), of: stream)
-        try taken.settle(SmallChain.position(30), of: stream)
+        taken.settle(SmallChain.position(69))
+        taken.settle(SmallChain.position(30))
         #expect(taken.durable == Coverage([SmallChain.segment(1...30), SmallChain.segment(50...69)]))
         // What is told again, or of what was there before, changes nothing.
-        try taken.settle(SmallChain.position(30), of: stream)
-        try taken.settle(SmallChain.position(5), of: stream)
+        taken.settle(SmallChain.position(30))
+        taken.settle(SmallChain.position(5))
         #expect(taken.durable == Coverage([SmallChain.segment(1...30), SmallChain.segment(50...69)]))
     }
 
@@ -33,16 +33,20 @@ import Testing
         #expect([1, 9, 10, 14].allSatisfy { taken.contains(SmallChain.position($0)) })
         #expect([0, 15].allSatisfy { !taken.contains(SmallChain.position($0)) })
         #expect(!taken.contains(SmallChain.position(9, fork: 1)) && !taken.contains(SmallChain.position(12, fork: 1)))
-        try taken.settle(SmallChain.position(14), of: stream)
+        taken.settle(SmallChain.position(14))
         #expect(!taken.contains(SmallChain.position(12, fork: 1)) && taken.contains(SmallChain.position(12)))
-        // What is final is told by its number: there is only one.
-        taken.finalize(through: 12)
-        #expect(taken.contains(SmallChain.position(12, fork: 1)) && !taken.contains(SmallChain.position(13, fork: 1)))
         // Another block in the place of one that was undone is that one.
         taken.rollback(to: SmallChain.position(12))
         taken.take(SmallChain.batch(13...15, fork: 1, parentFork: 0).span)
         #expect(taken.contains(SmallChain.position(13, fork: 1)) && !taken.contains(SmallChain.position(13)))
         #expect(taken.highest == SmallChain.position(15, fork: 1))
+        // What is final is told by its number: there is only one.
+        taken.finalize(through: 15)
+        #expect(taken.contains(SmallChain.position(13)) && !taken.contains(SmallChain.position(16)))
+        taken.take(span(16...17))
+        taken.finalize(through: 20)
+        taken.take(span(18...19))
+        #expect(taken.contains(SmallChain.position(18, fork: 1)))
     }
 
     @Test("of what it began with it knows those that may still be orphaned")
@@ -68,7 +72,7 @@ import Testing
                 guard (try? sink.append(new, stream: stream)) != nil else { continue }
                 taken.take(new)
                 // Some are told of late.
-                if Bool.random(using: &random) { try taken.settle(new.last, of: stream) }
+                if Bool.random(using: &random) { taken.settle(new.last) }
             }
             for number in UInt64(0)...70 {
                 let isHeld = (try? sink.require(SmallChain.position(number), in: "")) != nil

@@ -82,9 +82,9 @@ public final class Branch: PipelineRun {
     var isLeaving: Bool { watch.isLeaving }
     /// Whether it still wants to be read for.
     var isActive: Bool { watch.isActive }
-    /// Behind which block nothing of what was kept about its blocks is of use, when some of its sinks are undone to a position: others may
-    /// hold blocks there that were not orphaned.
-    func end(of position: Position, undoing sinks: [OpenedSink]) -> Position {
+    /// The block behind which the letters of its blocks are of no use any more, when some of its sinks are undone to a position: others may hold
+    /// blocks there that were not orphaned.
+    func boundary(of position: Position, undoing sinks: [OpenedSink]) -> Position {
         opened.filter { sink in !sinks.contains { $0 === sink } }.compactMap(\.highest).filter { $0.number > position.number }
             .max { $0.number < $1.number } ?? position
     }

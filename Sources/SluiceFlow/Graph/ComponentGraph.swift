@@ -191,9 +191,9 @@ final class ComponentGraph: Egress {
     /// of the block anew.
     func settled() async { await turn.take {} }
 
-    func send(_ transit: Transit) async throws { try await turn.take { try await pass(transit) } }
-
-    private func pass(_ transit: Transit) async throws {
+    func send(_ transit: Transit) async throws {
+        if !turn.enterNow() { await turn.enter() }
+        defer { turn.leave() }
         switch transit {
         case .batch(let batch): try await send(batch)
         case .rollback(let position):
@@ -208,8 +208,8 @@ final class ComponentGraph: Egress {
             for outlet in state.withLock({ $0.outlets }) {
                 let branch = outlet.branch
                 do {
-                    let end = branch.end(of: position, undoing: outlet.edges.map(\.sink))
-                    try await journal.forgetLetters(of: branch.stream, behind: end)
+                    let boundary = branch.boundary(of: position, undoing: outlet.edges.map(\.sink))
+                    try await journal.forgetLetters(of: branch.stream, behind: boundary)
                 } catch { fail(branch, error) }
             }
             let learning = state.withLock { state in

@@ -9,8 +9,8 @@ final class GraphEdge: Sendable {
     private let start: UInt64?
     /// The blocks that were handed over, without a hole.
     private let segment: Mutex<Segment?>
-    /// How many batches the sink has taken; nil when it takes no more.
-    private let taken = Mutex<Int?>(0)
+    /// How many batches the sink has taken; all that will ever be, when it takes no more.
+    private let taken = Atomic(0)
 
     /// - Parameter segment: what the sink holds already of what this edge goes on with.
     init(sink: OpenedSink, start: UInt64?, segment: Segment?, edge: Edge) {
@@ -32,15 +32,15 @@ final class GraphEdge: Sendable {
     }
 
     /// Whether so many batches were taken, or no more will be.
-    func hasTaken(_ count: Int) -> Bool { taken.withLock { $0.map { $0 >= count } ?? true } }
+    func hasTaken(_ count: Int) -> Bool { taken.load(ordering: .acquiring) >= count }
 
     /// Notes that the sink has taken something.
     func took(_ transit: Transit) {
-        if case .batch = transit { taken.withLock { $0? += 1 } }
+        if case .batch = transit { taken.add(1, ordering: .releasing) }
     }
 
     /// Notes that the sink takes no more.
-    func end() { taken.withLock { $0 = nil } }
+    func end() { taken.store(.max, ordering: .releasing) }
 
     // MARK: - Sending
 

@@ -62,7 +62,7 @@ extension Convoy {
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
                     _ = try await sink.inTurn { try await sink.rollback(to: target) }
                     try await surroundings.journal.forgetLetters(
-                        of: branch.stream, behind: branch.end(of: target, undoing: [sink]))
+                        of: branch.stream, behind: branch.boundary(of: target, undoing: [sink]))
                     for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
                         try await surroundings.journal.replaceFindings(
                             [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)

@@ -94,11 +94,12 @@ struct ReplaySession {
             if wanted != left { (left, moved) = (wanted, .now) }
             if StateStore.isFree(configuration.state) { return false }
             guard ContinuousClock.now - moved < patience else {
+                let letters = Amount.count(UInt64(wanted), "dead letter") + (wanted == 1 ? " stays" : " stay")
                 throw SluiceError(
                     .replayPending, .pause,
-                    "\(Amount.count(UInt64(wanted), "dead letter")) stay marked: \(holder.message), which has replayed none for \(Amount.time(patience.seconds))",
+                    "\(letters) marked: \(holder.message), which has replayed none for \(Amount.time(patience.seconds))",
                     mend:
-                        "sluice run replays them when it follows their pipeline and its source answers; this command does it when nothing runs"
+                        "sluice run replays them once it follows their pipeline and its source answers; with nothing running, this command does"
                 )
             }
             try await Task.sleep(for: .milliseconds(200))

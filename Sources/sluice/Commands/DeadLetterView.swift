@@ -28,23 +28,21 @@ struct DeadLetterView {
             ]
         }
         // As text: what a row held need not be JSON.
-        return .object(
-            members.map { JSON.Member($0.key, $0.value) }
-                + (payload
-                    ? [JSON.Member("payload", .string(record.letter.payload)), JSON.Member("last_replay", .text(replay?.name))] : []))
+        var shown = members.map { JSON.Member($0.key, $0.value) }
+        if payload { shown += [JSON.Member("payload", .string(record.letter.payload)), JSON.Member("last_replay", .text(replay?.name))] }
+        return .object(shown)
     }
 
     func lines(_ style: Style) -> [String] {
         let letter = record.letter
         var lines = ["\(style.bold("dead letter \(record.id)"))  \(state)"]
-        let facts =
-            [
-                ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
-                ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register),
-                ("row", letter.row),
-                ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
-                ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
-            ] + (replay.map { [("replay", [$0.name, $0.reason, $0.message].compactMap { $0 }.joined(separator: ": "))] } ?? [])
+        var facts = [
+            ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
+            ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register), ("row", letter.row),
+            ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
+            ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
+        ]
+        if let replay { facts.append(("replay", [replay.name, replay.reason, replay.message].compactMap { $0 }.joined(separator: ": "))) }
         for (name, value) in facts { lines.append("  " + Help.padded(name, 10) + "  " + Visible.safe(value)) }
         lines.append("  payload")
         return lines + [JSON.indented(letter.payload, indent: "    ") ?? "    " + Visible.safe(letter.payload)]
@@ -135,8 +133,7 @@ struct ReplayReport {
                 sorted.map { id, outcome in
                     .members([
                         "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows),
-                        "reason": .text(outcome.reason),
-                        "message": .text(outcome.message),
+                        "reason": .text(outcome.reason), "message": .text(outcome.message),
                     ])
                 })
         ])
