@@ -244,7 +244,9 @@ extension ComponentGraphDocument {
             #expect(try registry.register("account_balance").isAddressed && !registry.register("geth_block").isAddressed)
             let plan = try GraphPlan(
                 registry: registry, networks: [.init(name: "one", chainID: 1, kind: .layer1, endpoints: [])],
-                pipelines: ["a", "b"].map { .init(name: $0, networks: ["one"], registers: ["account_balance", "geth_block"], sinks: ["s"]) },
+                pipelines: ["a", "b"].map {
+                    .init(name: $0, networks: ["one"], registers: ["account_balance", "geth_block"], sinks: ["s"])
+                },
                 sinks: [.init(name: "s", type: "duckdb", delivery: .exactlyOnce, holdsBack: false)])
             #expect(plan.nodes.filter { $0.name == "account_balance" }.map(\.users) == [1, 1])
             #expect(plan.nodes.filter { $0.name == "geth_block" }.map(\.users) == [2])

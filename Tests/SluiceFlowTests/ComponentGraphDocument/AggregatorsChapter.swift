@@ -151,7 +151,9 @@ extension ComponentGraphDocument {
 
         /// Passes on how many blocks there were in all, bundle by bundle.
         private struct Totals: SluiceCore.Pipe {
-            let schemas = [Schema(name: "totals", key: [], doc: "", fields: [Field("bundle_number", .int64, ""), Field("value", .int64, "")])]
+            let schemas = [
+                Schema(name: "totals", key: [], doc: "", fields: [Field("bundle_number", .int64, ""), Field("value", .int64, "")])
+            ]
 
             func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
                 guard let table = batch.table("counts") else { throw SluiceError(.init("no_table"), .fatal, "no counts") }
@@ -212,7 +214,8 @@ extension ComponentGraphDocument {
             try await run(try AggregateStage(aggregator, streams: streams.count, chainID: 1, into: collector), blocks)
             return collector.batches.map { batch in
                 var bundle = [[Int64]](repeating: [], count: streams.count)
-                guard let table = batch.table("block_bundles"), let stream = table.column("stream"), let number = table.column("block_number")
+                guard let table = batch.table("block_bundles"), let stream = table.column("stream"),
+                    let number = table.column("block_number")
                 else { return bundle }
                 for row in 0..<table.rowCount {
                     bundle[Int(stream.load(row, as: Int64.self)) - 1].append(number.load(row, as: Int64.self))

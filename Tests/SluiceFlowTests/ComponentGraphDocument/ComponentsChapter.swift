@@ -83,7 +83,8 @@ extension ComponentGraphDocument {
             let plan = try GraphPlan(
                 registry: try Registry(DocumentNode.registers),
                 networks: [
-                    .init(name: "one", chainID: 1, kind: .layer1, endpoints: []), .init(name: "two", chainID: 10, kind: .layer2, endpoints: []),
+                    .init(name: "one", chainID: 1, kind: .layer1, endpoints: []),
+                    .init(name: "two", chainID: 10, kind: .layer2, endpoints: []),
                 ],
                 pipelines: [
                     .init(name: "tokens", networks: ["one"], registers: ["erc20_transfers"], sinks: ["store"]),

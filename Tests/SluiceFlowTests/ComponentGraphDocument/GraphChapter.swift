@@ -139,7 +139,9 @@ extension ComponentGraphDocument {
 
         @Test("every component but an oracle declares where what it reads comes from")
         func entrypoints() {
-            for register in DocumentNode.registers { #expect((register.kind == .oracle) == register.dependencies.isEmpty, "\(register.name)") }
+            for register in DocumentNode.registers {
+                #expect((register.kind == .oracle) == register.dependencies.isEmpty, "\(register.name)")
+            }
             let rootless = Register(
                 name: "rootless", number: RegisterType(rawValue: 201), doc: "", schemas: [rowsSchema], maker: .pipe { _ in PassPipe() })
             #expect(Registry.problems(in: [rowsRegister, rootless]).map(\.kind) == [.pipeWithoutDependency])
@@ -149,7 +151,8 @@ extension ComponentGraphDocument {
         func inverse() {
             let there = numbers("there", 201, of: "rows", "back") { $0 * 2 }
             let back = numbers("back", 202, of: "there") { $0 / 2 }
-            #expect(names(Registry.problems(in: [rowsRegister, there, back])) == ["there -> back -> there: a register cannot depend on itself"])
+            #expect(
+                names(Registry.problems(in: [rowsRegister, there, back])) == ["there -> back -> there: a register cannot depend on itself"])
         }
     }
 }

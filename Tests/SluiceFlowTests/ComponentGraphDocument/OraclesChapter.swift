@@ -163,7 +163,9 @@ extension ComponentGraphDocument {
 
         // MARK: - Attributes
 
-        @Test("the manager hears of an oracle: where its network stands, and that it failed, which puts the pipeline in error with its reason")
+        @Test(
+            "the manager hears of an oracle: where its network stands, and that it failed, which puts the pipeline in error with its reason"
+        )
         func manager() async throws {
             let chain = ManagedChain()
             let manager = try chain.manager()
@@ -199,7 +201,9 @@ extension ComponentGraphDocument {
         @Test("what an oracle reads goes into components and into sinks at once, out of one reading")
         func egress() async throws {
             let (oracle, sinks) = (FakeOracle(head: 100, finalized: 90), (TableSink(), TableSink()))
-            let asked = [branch("p", [rowsRegister], into: [sinks.0], until: 100), branch("q", [Self.doubled], into: [sinks.1], until: 100)]
+            let asked = [
+                branch("p", [rowsRegister], into: [sinks.0], until: 100), branch("q", [Self.doubled], into: [sinks.1], until: 100),
+            ]
             try await following(try hub(oracle), asked) { for branch in asked { _ = await branch.ended() } }
             #expect(sinks.0.values("rows", "block_number") == Array(0...100) && sinks.1.values("doubled") == (0...100).map { $0 * 2 })
             #expect(oracle.calls.filter { $0.hasPrefix("backfill") } == ["backfill 0-100 after -"])

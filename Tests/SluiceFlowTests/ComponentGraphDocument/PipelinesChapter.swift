@@ -62,14 +62,17 @@ extension ComponentGraphDocument {
                         shelf: MemoryShelf(), log: .disabled), random: SeededRandom(seed: 1))
                 let first = node.simulator.head
                 try await working(manager) {
-                    let id = try await manager.create(PipelineRequest(name: "p", network: "net", registers: ["geth_block"], sinks: ["store"]))
+                    let id = try await manager.create(
+                        PipelineRequest(name: "p", network: "net", registers: ["geth_block"], sinks: ["store"]))
                     for count in 1...4 {
                         try await eventually("block \(count)") { sink.blocks.count == count }
                         #expect(await manager.state(of: id) == .live)
                         try node.simulator.advance(1)
                     }
                 }
-                let transactions = try (first..<first + 4).map { (try node.block($0)["transactions"] as? [DocumentNode.Object])?.count ?? 0 }
+                let transactions = try (first..<first + 4).map {
+                    (try node.block($0)["transactions"] as? [DocumentNode.Object])?.count ?? 0
+                }
                 #expect(sink.tables("transactions").prefix(4).map(\.rowCount) == transactions)
             }
         }
@@ -89,7 +92,8 @@ extension ComponentGraphDocument {
                 let outcome = await backtest.run(until: StopSignal())
                 #expect(outcome.end.isCompleted && outcome.blocks == 101)
             }
-            #expect(sinks.1.blocks == Array(oracle.canonical[20...120]).map(\.ref) && sinks.1.values("doubled") == (20...120).map { $0 * 2 })
+            #expect(
+                sinks.1.blocks == Array(oracle.canonical[20...120]).map(\.ref) && sinks.1.values("doubled") == (20...120).map { $0 * 2 })
             #expect(sinks.0.blocks == Array(oracle.canonical[150...200]).map(\.ref))
         }
 
@@ -133,7 +137,8 @@ extension ComponentGraphDocument {
                     maker: .pipe { _ in Enforcement(lower: lower, upper: upper) })
                 func backtest(_ registers: [Register]) async throws -> Backtest.Outcome {
                     await Backtest(
-                        PipelineDefinition(name: "p", chainID: 1, registers: registers, start: 0, state: state), range: 0...1000, into: sink,
+                        PipelineDefinition(name: "p", chainID: 1, registers: registers, start: 0, state: state), range: 0...1000,
+                        into: sink,
                         registry: try Registry(DocumentNode.registers + [enforcement]), time: .live, log: .disabled,
                         makeOracle: node.makeOracle()
                     ).run(until: StopSignal())

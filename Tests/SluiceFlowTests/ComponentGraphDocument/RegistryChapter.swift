@@ -109,9 +109,13 @@ extension ComponentGraphDocument {
             let own = try Registry(registers)
             #expect(try own.path(of: "top").map(\.name) == ["top", "right", "left", "rows"])
             #expect(try own.path(of: "other").map(\.name) == ["other", "right", "left", "rows"])
-            #expect(try own.fingerprint(of: "top") != Registry(registers.map { register in
-                register.name == "top" ? numbers("top", 203, of: "left", "right") { $0 } : register
-            }).fingerprint(of: "top"), "another order is another component")
+            #expect(
+                try own.fingerprint(of: "top")
+                    != Registry(
+                        registers.map { register in
+                            register.name == "top" ? numbers("top", 203, of: "left", "right") { $0 } : register
+                        }
+                    ).fingerprint(of: "top"), "another order is another component")
         }
 
         @Test("by the dependencies a graph is built in which every component finds what it needs; where it cannot be, that is refused")
@@ -122,7 +126,8 @@ extension ComponentGraphDocument {
                 for (place, part) in path.enumerated() {
                     // What it reads is there, and made before.
                     for dependency in part.dependencies { #expect(path[(place + 1)...].contains { $0.name == dependency }) }
-                    let made = Set(path[(place + 1)...].flatMap(\.schemas).map(\.name) + (part.kind == .oracle ? part.schemas.map(\.name) : []))
+                    let made = Set(
+                        path[(place + 1)...].flatMap(\.schemas).map(\.name) + (part.kind == .oracle ? part.schemas.map(\.name) : []))
                     #expect(part.needs.allSatisfy { made.contains($0.table) })
                 }
                 #expect(path.last?.kind == .oracle)

@@ -133,7 +133,8 @@ extension ComponentGraphDocument {
             return id
         }
 
-        @Test("stopped, paused, or in error: nothing is read, and nothing is processed", arguments: [PipelineState.stopped, .paused, .error])
+        @Test(
+            "stopped, paused, or in error: nothing is read, and nothing is processed", arguments: [PipelineState.stopped, .paused, .error])
         func idle(state: PipelineState) async throws {
             let manager = try chain.manager()
             try await working(manager) {
