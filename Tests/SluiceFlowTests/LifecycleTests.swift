@@ -2,7 +2,7 @@ import SluiceCore
 import SluiceFlow
 import Testing
 
-/// What the documentation says about the states of a pipeline, sentence by sentence.
+/// What the states of a pipeline mean.
 @Suite struct LifecycleTests {
     private static let failure = SluiceError(.init("test"), .pause, "the sink is full")
 
@@ -18,7 +18,7 @@ import Testing
         return PUUID(PipelinePID(type: .live, first: block, last: block), using: &random)
     }
 
-    @Test("Backfill: the pipeline reads in order from some starting height to the most recent block height, then it is live")
+    @Test("backfill: what lies between its start and the newest block is read, then it is live")
     func backfill() throws {
         var pipeline = PipelineLifecycle(type: .live)
         #expect(try pipeline.on(.start(hasHistory: true)) == [.begin(.backfill, from: .start)])
@@ -27,14 +27,14 @@ import Testing
         #expect(pipeline.state == .live && pipeline.work == .live)
     }
 
-    @Test("Live: the pipeline reads from the most recent block height")
+    @Test("live: the newest blocks are read")
     func live() throws {
         var pipeline = PipelineLifecycle(type: .live)
         #expect(try pipeline.on(.start(hasHistory: false)) == [.begin(.live, from: .start)])
         #expect(pipeline.state == .live)
     }
 
-    @Test("Stopped: the pipeline neither reads nor processes")
+    @Test("stopped: nothing is done")
     func stopped() throws {
         var pipeline = try lifecycle(.start(hasHistory: false))
         #expect(try pipeline.on(.stop) == [.end])
@@ -42,7 +42,7 @@ import Testing
         #expect(PipelineLifecycle(type: .live).state == .stopped, "nor does one that never ran")
     }
 
-    @Test("Paused: the pipeline neither reads nor processes")
+    @Test("paused: nothing is done")
     func paused() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory))
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test("a paused pipeline can be resumed at any time, while a stopped pipeline must be restarted")
+    @Test("what is paused goes on when it is resumed; what is stopped begins anew, by a restart")
     func pausedIsNotStopped() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory), .pause)
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test("Error: the pipeline neither reads nor processes, and all its components end")
+    @Test("error: nothing is done, and all its components end")
     func error() throws {
         var pipeline = try lifecycle(.start(hasHistory: true))
         #expect(try pipeline.on(.fail(Self.failure)) == [.end])
@@ -76,7 +76,7 @@ import Testing
         #expect(pipeline.failure?.description == "the sink is full", "the first failure is the reason, the next its consequence")
     }
 
-    @Test("a pipeline in error can be resumed at any time, while a stopped pipeline must be restarted")
+    @Test("what has failed goes on when it is resumed; what is stopped begins anew, by a restart")
     func errorIsNotStopped() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory), .fail(Self.failure))
@@ -114,7 +114,7 @@ import Testing
         #expect(pipeline.state == .backfill)
     }
 
-    @Test("a backtest reads from some starting to some ending height, and stops there")
+    @Test("a backtest stops where its range ends")
     func backtest() throws {
         for hasHistory in [true, false] {
             var pipeline = PipelineLifecycle(type: .backtest)
