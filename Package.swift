@@ -116,7 +116,8 @@ let package = Package(
         tests(
             "SluiceFlow",
             [
-                "SluiceFlow", "SluiceCore", "SluiceChain", "SluiceNet", "SluiceTelemetry", "SluiceTestKit", "SluiceStore", "SluiceSimulator",
+                "SluiceFlow", "SluiceCore", "SluiceChain", "SluiceNet", "SluiceTelemetry", "SluiceTestKit", "SluiceStore",
+                "SluiceSimulator",
                 "EthereumConnector",
             ]),
         tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),

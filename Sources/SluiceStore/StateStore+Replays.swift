@@ -41,17 +41,22 @@ extension StateStore {
             SET outcome = excluded.outcome, rows = excluded.rows, reason = excluded.reason, message = excluded.message, at = excluded.at
             """,
             [
-                .text(outcome.name), outcome.rows.map { .int(Int64($0)) } ?? .null, text(outcome.reason), text(outcome.message), .int(stamp),
+                .text(outcome.name), outcome.rows.map { .int(Int64($0)) } ?? .null, text(outcome.reason), text(outcome.message),
+                .int(stamp),
                 .int(result.record.id),
             ])
     }
 
     /// What came of replays from a moment on (microseconds since 1970), by the letter's id.
-    public func replayOutcomes(since: Int64) throws -> [Int64: ReplayOutcome] {
+    public func replayOutcomes(since: Int64) throws -> [Int64: ReplayOutcome] { try replays("at >= ?", .int(since)) }
+
+    /// What came of the last replay of a letter; nil when there was none.
+    public func replayOutcome(of id: Int64) throws -> ReplayOutcome? { try replays("id = ?", .int(id))[id] }
+
+    private func replays(_ condition: String, _ value: SQLiteValue) throws -> [Int64: ReplayOutcome] {
         var out: [Int64: ReplayOutcome] = [:]
         let path = path
-        try reading().run("SELECT id, outcome, rows, reason, message FROM replays WHERE at >= ?", [.int(since)]) {
-            row throws(SluiceError) in
+        try reading().run("SELECT id, outcome, rows, reason, message FROM replays WHERE \(condition)", [value]) { row throws(SluiceError) in
             func text(_ column: Int32) -> String? { row.isNull(column) ? nil : row.text(column) }
             guard let outcome = ReplayOutcome(name: row.text(1), rows: Int(row.int(2)), reason: text(3), message: text(4)) else {
                 throw StoreError.corrupt(path, "a replay with the outcome \(row.text(1))")
@@ -64,7 +69,8 @@ extension StateStore {
     /// Letters with a replay that was asked for and not tried yet.
     public func wantedReplays() throws -> Set<Int64> {
         var out: Set<Int64> = []
-        try reading().run("SELECT id FROM dead_letters WHERE replay_wanted IS NOT NULL") { row throws(SluiceError) in out.insert(row.int(0)) }
+        try reading().run("SELECT id FROM dead_letters WHERE replay_wanted IS NOT NULL") { row throws(SluiceError) in out.insert(row.int(0))
+        }
         return out
     }
 }

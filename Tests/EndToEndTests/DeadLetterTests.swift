@@ -201,6 +201,10 @@ extension EndToEnd {
                 _ = try await Self.run(box, "replay", "--pipeline", "main", "--reason", "abi_unknown", code: 69)
                 #expect(try await Self.page(box).deadLetters.filter { $0.replayWanted != nil }.map(\.id) == [3, 9, 10, 11, 12])
                 #expect(try await Self.run(box, "replay", "--pipeline", "bygone", code: 65).output.contains("no pipeline bygone"))
+                #expect(
+                    try await Self.run(box, "show", "13").output.contains(
+                        "  replay      impossible: the configuration has no pipeline bygone"))
+                #expect(try await Self.run(box, "show", "13", "--json").output.contains("\"last_replay\": \"impossible\""))
             }
         }
 

@@ -248,7 +248,9 @@ extension EndToEnd {
                     _ = try await run.wait()
                     #expect(try await command.wait() == .exited(0), "\(command.errors)")
                     let report = try Surroundings.decoded(Report.self, command.output)
-                    #expect(report.replayed.count == open && report.outcomes["loaded", default: 0] + report.outcomes["awaited", default: 0] == open)
+                    #expect(
+                        report.replayed.count == open
+                            && report.outcomes["loaded", default: 0] + report.outcomes["awaited", default: 0] == open)
                     for one in [place, right] { try await one.run(until: last) }
                     #expect(try await place.tables() == right.tables())
                     #expect(try await place.open == 0)

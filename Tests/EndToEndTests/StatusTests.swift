@@ -177,7 +177,10 @@ extension EndToEnd {
                     }
                     let report = try await Self.report(box)
                     #expect(report.state == "live")
-                    #expect(report.gaps.filter { $0.kind == "hole" } == [Self.gap(hole, "hole", ["tables", "lake"], since: report.gaps[0].since)])
+                    #expect(
+                        report.gaps.filter { $0.kind == "hole" } == [
+                            Self.gap(hole, "hole", ["tables", "lake"], since: report.gaps[0].since)
+                        ])
                     // The lake's last file is not whole yet; the other one has everything.
                     #expect(report.gaps.filter { $0.sinks.contains("tables") }.count == 1, "\(report.gaps)")
                     #expect(report.gaps[0].since != nil)

@@ -44,7 +44,9 @@ import Testing
     private func content(_ folder: String) throws -> [String: Data] {
         let names = try FileManager.default.subpathsOfDirectory(atPath: "\(folder)/lake").filter { !$0.hasPrefix("_temporary") }
         return Dictionary(
-            uniqueKeysWithValues: names.compactMap { name in FileManager.default.contents(atPath: "\(folder)/lake/\(name)").map { (name, $0) } }
+            uniqueKeysWithValues: names.compactMap { name in
+                FileManager.default.contents(atPath: "\(folder)/lake/\(name)").map { (name, $0) }
+            }
         )
     }
 
@@ -272,7 +274,8 @@ import Testing
             ])
             await later.close()
             let rows = try DuckDBDatabase(path: nil).connect().rows(
-                "SELECT log_index, extra FROM read_parquet('\(folder)/lake/logs/**/*_000000000199.parquet') WHERE block_number = 121 ORDER BY 1")
+                "SELECT log_index, extra FROM read_parquet('\(folder)/lake/logs/**/*_000000000199.parquet') WHERE block_number = 121 ORDER BY 1"
+            )
             #expect(rows == [[.int(0), .null], [.int(3), .text(UInt256.max.description)]])
         }
     }

@@ -91,6 +91,36 @@ import Testing
         #expect(try server.rows("SELECT count(*) FROM logs WHERE note = 'old'") == [["0"]])
     }
 
+    @Test("rows for places of blocks that are there take the place of what is there, as often as they come; other blocks are refused")
+    func amended() async throws {
+        let server = try Server("amended")
+        let stream = try await PostgresSink(server.options).open(id, tables: SmallChain.schemas)
+        _ = try await stream.write(SmallChain.batch(1...10))
+        _ = try await stream.flush()
+        _ = try await stream.write(SmallChain.batch(11...14))
+        for _ in 1...2 {
+            try await stream.amend([
+                SmallChain.amendment(5, places: [0, 7]), SmallChain.amendment(8, places: [0, 1], rows: []),
+                SmallChain.amendment(14, places: [1]),
+            ])
+            let found = try server.rows("SELECT block_number, log_index FROM logs WHERE block_number IN (5, 8, 14) ORDER BY 1, 2")
+            #expect(found == [["5", "0"], ["5", "1"], ["5", "7"], ["14", "0"], ["14", "1"]])
+        }
+        #expect(try await stream.coverage() == [SmallChain.segment(1...14)])
+        for (amendment, code) in [
+            (SmallChain.amendment(15, places: [0]), SluiceError.Code.blockNotHeld),
+            (SmallChain.amendment(14, places: [0], fork: 1), .blockDiffers), (SmallChain.amendment(7, places: [0], fork: 1), .blockDiffers),
+        ] {
+            await #expect { try await stream.amend([SmallChain.amendment(5, places: [3]), amendment]) } throws: {
+                ($0 as? SluiceError)?.code == code
+            }
+        }
+        // Nothing of a refused step is there.
+        #expect(try server.rows("SELECT count(*) FROM logs WHERE log_index = 3") == [["0"]])
+        _ = try await stream.write(SmallChain.batch(15...16))
+        #expect(try await stream.flush() == SmallChain.position(16))
+    }
+
     @Test("a process that another has taken over from may not write any more")
     func fenced() async throws {
         let server = try Server("fenced")

@@ -7,7 +7,7 @@ import Testing
 @testable import SluiceFlow
 
 /// Registers that follow the shared state.
-@Suite("Following the shared state", .timeLimit(.minutes(1))) struct ToldTests {
+@Suite("Following the shared state", .timeLimit(.minutes(5))) struct ToldTests {
     /// A batch as a component saw it, and what it had been told.
     private struct Seen: Equatable {
         let blocks: ClosedRange<UInt64>

@@ -48,6 +48,8 @@ import Testing
         #expect(try await store.replayOutcomes(since: 20) == told)
         #expect(try await store.replayOutcomes(since: 10) == told.merging([6: .orphaned]) { first, _ in first })
         #expect(try await store.replayOutcomes(since: 21) == [:])
+        #expect(try await store.replayOutcome(of: 5) == .impossible("no: way"))
+        #expect(try await store.replayOutcome(of: 7) == nil)
         // The last one counts.
         try await store.note([ReplayResult(after[2], .loaded(rows: 1))])
         #expect(try await store.replayOutcomes(since: 0)[3] == .loaded(rows: 1))

@@ -258,7 +258,9 @@ actor DuckDBStore {
     /// Whoever only looks at a file that nobody writes, as `sluice status` does, has it open for a moment.
     private func openedPatiently() throws -> DuckDBSession {
         for _ in 0..<20 {
-            do { return try opened() } catch let error as SluiceError where error.code == .duckdbLocked && error.class == .pause { usleep(100_000) }
+            do { return try opened() } catch let error as SluiceError where error.code == .duckdbLocked && error.class == .pause {
+                usleep(100_000)
+            }
         }
         return try opened()
     }

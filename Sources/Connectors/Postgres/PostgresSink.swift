@@ -30,6 +30,7 @@ struct PostgresSinkStream: SinkStream {
     func coverage() async throws -> [Segment] { try await store.coverage(of: id) }
     func write(_ batch: Batch) async throws -> Position? { try await store.write(batch, of: id) }
     func flush() async throws -> Position? { try await store.flush(id) }
+    func amend(_ amendments: [Amendment]) async throws { try await store.amend(amendments, of: id) }
     func rollback(to position: Position) async throws { try await store.rollback(id, to: position) }
     func finish() async throws -> Position? { try await store.flush(id) }
 }

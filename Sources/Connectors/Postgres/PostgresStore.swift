@@ -115,6 +115,20 @@ actor PostgresStore {
         streams[id]?.drop()
     }
 
+    /// Runs `body` in a transaction that is fenced; what fails undoes it, and the stream resumes from what is stored.
+    func writing(_ id: StreamID, doing: String, _ body: ([Schema], PostgresConnection) throws -> Void) throws {
+        let stream = try ready(id)
+        do {
+            try transaction(doing) { connection in
+                try fence(id, stream, connection)
+                try body(stream.schemas, connection)
+            }
+        } catch {
+            if (error as? SluiceError)?.class == .retry { streams[id]?.lost = true }
+            throw error
+        }
+    }
+
     /// - Parameter settled: whether the transaction happened, when the connection was lost before the server said so.
     private func transaction<R>(
         _ doing: String, _ body: (PostgresConnection) throws -> R, settled: ((PostgresConnection) throws -> Bool)? = nil
@@ -154,7 +168,7 @@ actor PostgresStore {
     }
 
     /// Rows that are new are copied right into their table. Only where one is there already they go by way of a temporary table.
-    private func load(_ tables: [Table], _ schema: Schema, _ connection: PostgresConnection) throws {
+    func load(_ tables: [Table], _ schema: Schema, _ connection: PostgresConnection) throws {
         guard !tables.isEmpty else { return }
         let (doing, name) = ("loading \(schema.name)", PostgresTables.name(schema, in: options.schema))
         let columns = PostgresTables.columns(schema)
@@ -259,9 +273,30 @@ actor PostgresStore {
 
     private func unknown(_ id: StreamID) -> SluiceError { SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
 
+    /// Where it writes, for messages.
+    var place: String { "\(options.schema) at \(options.shown)" }
+
+    func name(_ schema: Schema) -> String { PostgresTables.name(schema, in: options.schema) }
+
+    /// Makes sure that amendments are of this stream and of blocks that it has.
+    func require(_ amendments: [Amendment], of id: StreamID) throws {
+        let stream = try ready(id)
+        for amendment in amendments {
+            guard amendment.chainID == id.chainID else {
+                throw SluiceError(.sinkOrder, .fatal, "rows of chain \(amendment.chainID) for stream \(id)")
+            }
+            try check([amendment.rows], id, stream)
+            try stream.taken.require(amendment.block, in: place)
+        }
+    }
+
     private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
         if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
+        try check(batch.tables, id, stream)
+    }
+
+    private func check(_ tables: [Table], _ id: StreamID, _ stream: Stream) throws {
+        for table in tables {
             guard stream.schemas.contains(table.schema) else {
                 throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
             }

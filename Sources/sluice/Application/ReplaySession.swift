@@ -47,6 +47,8 @@ struct ReplaySession {
     private func replay(_ ids: Set<Int64>) async throws {
         let application = try await Application.open(configuration, log: log)
         do {
+            // What the configuration says by now, not what it said when the letters were written.
+            try await application.keepConfigured(configuration.pipelines)
             var branches: [StreamID: Branch] = [:]
             var last: Int64 = 0
             let filter = DeadLetterFilter(state: .open, isReplayWanted: true)
@@ -68,7 +70,8 @@ struct ReplaySession {
         _ letters: [DeadLetterRecord], of stream: StreamID, _ application: Application, _ branches: inout [StreamID: Branch]
     ) async throws {
         guard let pipeline = configuration.pipelines.first(where: { $0.name == stream.pipeline }),
-            let network = configuration.network(pipeline.network), network.chainID == stream.chainID, let hub = application.hubs[network.name],
+            let network = configuration.network(pipeline.network), network.chainID == stream.chainID,
+            let hub = application.hubs[network.name],
             let branch = branches[stream] ?? application.branch(pipeline, goal: .follow(until: nil))
         else {
             let words = "the configuration has no pipeline \(stream.pipeline) on chain \(stream.chainID)"
@@ -94,7 +97,9 @@ struct ReplaySession {
                 throw SluiceError(
                     .replayPending, .pause,
                     "\(Amount.count(UInt64(wanted), "dead letter")) stay marked: \(holder.message), which has replayed none for \(Amount.time(patience.seconds))",
-                    mend: "sluice run replays them when it follows their pipeline and its source answers; this command does it when nothing runs")
+                    mend:
+                        "sluice run replays them when it follows their pipeline and its source answers; this command does it when nothing runs"
+                )
             }
             try await Task.sleep(for: .milliseconds(200))
         }

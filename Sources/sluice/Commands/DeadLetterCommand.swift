@@ -42,7 +42,7 @@ extension Command {
         let id = try DeadLetters.ids(arguments)[0]
         return try await DeadLetters.reading(arguments) { _, store in
             guard let record = try await store.deadLetter(id) else { throw DeadLetters.unknown(id) }
-            let view = DeadLetterView(record: record)
+            let view = DeadLetterView(record: record, replay: try await store.replayOutcome(of: id))
             Output.line(
                 arguments.has("--json") ? view.json(payload: true).pretty() : view.lines(Output.outputStyle).joined(separator: "\n"))
             return .success
@@ -54,7 +54,8 @@ extension Command {
         usage: "[-c FILE] ID... | --pipeline P [--reason R] [--wait DURATION] [--json]",
         options: [
             .config, pipeline, reason,
-            Option("--wait", "DURATION", "how long to wait for a sluice run beside it that does not get on (default: 60s)"), .json, .logLevel,
+            Option("--wait", "DURATION", "how long to wait for a sluice run beside it that does not get on (default: 60s)"), .json,
+            .logLevel,
         ], operands: 0...1000,
         examples: [
             "sluice dlq replay -c sluice.yaml 17 18", "sluice dlq replay -c sluice.yaml --pipeline transfers --reason abi_malformed",

@@ -7,6 +7,8 @@ import SluiceStore
 /// One dead letter for people and for programs.
 struct DeadLetterView {
     let record: DeadLetterRecord
+    /// What came of its last replay, where that is asked for.
+    var replay: ReplayOutcome?
 
     /// Seconds are enough for people.
     static func time(_ micros: Int64) -> String { Calendar.timestamp(micros - ((micros % 1_000_000) + 1_000_000) % 1_000_000) + "Z" }
@@ -27,18 +29,22 @@ struct DeadLetterView {
         }
         // As text: what a row held need not be JSON.
         return .object(
-            members.map { JSON.Member($0.key, $0.value) } + (payload ? [JSON.Member("payload", .string(record.letter.payload))] : []))
+            members.map { JSON.Member($0.key, $0.value) }
+                + (payload
+                    ? [JSON.Member("payload", .string(record.letter.payload)), JSON.Member("last_replay", .text(replay?.name))] : []))
     }
 
     func lines(_ style: Style) -> [String] {
         let letter = record.letter
         var lines = ["\(style.bold("dead letter \(record.id)"))  \(state)"]
-        let facts = [
-            ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
-            ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register), ("row", letter.row),
-            ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
-            ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
-        ]
+        let facts =
+            [
+                ("pipeline", "\(record.stream.pipeline) (chain \(record.stream.chainID))"),
+                ("block", "\(Amount.grouped(letter.block.number)) \(letter.block.hash)"), ("register", letter.register),
+                ("row", letter.row),
+                ("reason", letter.reason), ("message", letter.message), ("tries", Amount.grouped(record.tries)),
+                ("first seen", Self.time(record.firstSeen)), ("last seen", Self.time(record.lastSeen)),
+            ] + (replay.map { [("replay", [$0.name, $0.reason, $0.message].compactMap { $0 }.joined(separator: ": "))] } ?? [])
         for (name, value) in facts { lines.append("  " + Help.padded(name, 10) + "  " + Visible.safe(value)) }
         lines.append("  payload")
         return lines + [JSON.indented(letter.payload, indent: "    ") ?? "    " + Visible.safe(letter.payload)]
@@ -128,7 +134,8 @@ struct ReplayReport {
             "replayed": .array(
                 sorted.map { id, outcome in
                     .members([
-                        "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows), "reason": .text(outcome.reason),
+                        "id": .integer(id), "outcome": .string(outcome.name), "rows": .integer(outcome.rows),
+                        "reason": .text(outcome.reason),
                         "message": .text(outcome.message),
                     ])
                 })

@@ -6,7 +6,8 @@ import SluiceCore
 enum SimulatedWishes {
     static let shape = StateKeyShape(prefix: "told", id: "address")
     private static let schema = Schema(name: "told", key: simulatedSchema.key, doc: "", fields: simulatedSchema.fields)
-    private static let wishes = Schema(name: "wishes", key: ["wish"], doc: "", fields: [Field("wish", .string, ""), Field("block_number", .int64, "")])
+    private static let wishes = Schema(
+        name: "wishes", key: ["wish"], doc: "", fields: [Field("wish", .string, ""), Field("block_number", .int64, "")])
 
     private struct Threefold: Pipe {
         let members: [String]
