@@ -2,7 +2,7 @@ import SluiceCore
 import SluiceFlow
 import Testing
 
-/// What the documentation says about the states of a pipeline, sentence by sentence.
+/// What the states of a pipeline mean.
 @Suite struct LifecycleTests {
     private static let failure = SluiceError(.init("test"), .pause, "the sink is full")
 
@@ -18,7 +18,7 @@ import Testing
         return PUUID(PipelinePID(type: .live, first: block, last: block), using: &random)
     }
 
-    @Test("Backfill: the pipeline reads in order from some starting height to the most recent block height, then it is live")
+    @Test("backfill: what lies between its start and the newest block is read, then it is live")
     func backfill() throws {
         var pipeline = PipelineLifecycle(type: .live)
         #expect(try pipeline.on(.start(hasHistory: true)) == [.begin(.backfill, from: .start)])
@@ -27,14 +27,14 @@ import Testing
         #expect(pipeline.state == .live && pipeline.work == .live)
     }
 
-    @Test("Live: the pipeline reads from the most recent block height")
+    @Test("live: the newest blocks are read")
     func live() throws {
         var pipeline = PipelineLifecycle(type: .live)
         #expect(try pipeline.on(.start(hasHistory: false)) == [.begin(.live, from: .start)])
         #expect(pipeline.state == .live)
     }
 
-    @Test("Stopped: the pipeline neither reads nor processes")
+    @Test("stopped: nothing is done")
     func stopped() throws {
         var pipeline = try lifecycle(.start(hasHistory: false))
         #expect(try pipeline.on(.stop) == [.end])
@@ -42,7 +42,7 @@ import Testing
         #expect(PipelineLifecycle(type: .live).state == .stopped, "nor does one that never ran")
     }
 
-    @Test("Paused: the pipeline neither reads nor processes")
+    @Test("paused: nothing is done")
     func paused() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory))
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test("a paused pipeline can be resumed at any time, while a stopped pipeline must be restarted")
+    @Test("what is paused goes on when it is resumed; what is stopped begins anew, by a restart")
     func pausedIsNotStopped() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory), .pause)
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test("Error: the pipeline neither reads nor processes, and all its components end")
+    @Test("error: nothing is done, and all its components end")
     func error() throws {
         var pipeline = try lifecycle(.start(hasHistory: true))
         #expect(try pipeline.on(.fail(Self.failure)) == [.end])
@@ -76,7 +76,7 @@ import Testing
         #expect(pipeline.failure?.description == "the sink is full", "the first failure is the reason, the next its consequence")
     }
 
-    @Test("a pipeline in error can be resumed at any time, while a stopped pipeline must be restarted")
+    @Test("what has failed goes on when it is resumed; what is stopped begins anew, by a restart")
     func errorIsNotStopped() throws {
         for hasHistory in [true, false] {
             var pipeline = try lifecycle(.start(hasHistory: hasHistory), .fail(Self.failure))
@@ -114,7 +114,7 @@ import Testing
         #expect(pipeline.state == .backfill)
     }
 
-    @Test("a backtest reads from some starting to some ending height, and stops there")
+    @Test("a backtest stops where its range ends")
     func backtest() throws {
         for hasHistory in [true, false] {
             var pipeline = PipelineLifecycle(type: .backtest)
@@ -141,72 +141,5 @@ import Testing
                 == "the pipeline is stopped, restart is refused: it was merged into \(other) (nothing can be done with it any more)")
         var backtest = try lifecycle(.start(hasHistory: true), type: .backtest)
         #expect(throws: SluiceError.self) { try backtest.on(.merged(into: other)) }
-    }
-
-    // MARK: - Components
-
-    private static func component(_ seed: UInt64) -> CUUID {
-        var random = SeededRandom(seed: seed)
-        return CUUID(ComponentPID(network: .layer1, pipelineType: .live, kind: .oracle, register: .gethBlock), using: &random)
-    }
-
-    @Test("the activity of a component is inactive, live or terminated")
-    func activity() {
-        #expect(ActivityState.allCases.map(\.rawValue) == [0, 1, 2])
-        var watch = ComponentWatch()
-        let joined = watch.join(Self.pipeline(1), Self.component(1))
-        #expect(joined && watch.state(of: Self.component(1)) == .inactive)
-        let failed = watch.on(ActivityChange(component: Self.component(1), state: .live))
-        #expect(failed.isEmpty && watch.state(of: Self.component(1)) == .live)
-    }
-
-    @Test("a component that ends without being asked to puts every pipeline in error that it works for, and no other")
-    func unaskedEnd() throws {
-        let (shared, own) = (Self.component(1), Self.component(2))
-        let (a, b, c) = (Self.pipeline(1), Self.pipeline(2), Self.pipeline(3))
-        for cause in [Self.failure, nil] {
-            var watch = ComponentWatch()
-            var pipelines: [PUUID: PipelineLifecycle] = [:]
-            for id in [a, b, c] { pipelines[id] = try lifecycle(.start(hasHistory: false)) }
-            for (pipeline, component) in [(a, shared), (b, shared), (c, own)] {
-                let joined = watch.join(pipeline, component)
-                #expect(joined)
-            }
-            let failed = watch.on(ActivityChange(component: shared, state: .terminated, cause: cause))
-            #expect(failed.map(\.pipeline) == [a, b])
-            for (pipeline, command) in failed {
-                #expect(try pipelines[pipeline]?.on(command) == [.end])
-                let error = try #require(pipelines[pipeline]?.failure)
-                #expect(error.code == cause?.code ?? .componentTerminated)
-                #expect(cause != nil || error.description.contains("\(shared)"))
-            }
-            #expect(pipelines[a]?.state == .error && pipelines[b]?.state == .error && pipelines[c]?.state == .live)
-            let again =
-                watch.on(ActivityChange(component: shared, state: .terminated)) + watch.on(ActivityChange(component: shared, state: .live))
-            #expect(again.isEmpty && watch.state(of: shared) == .terminated, "what ended stays ended")
-            let rejoined = watch.join(c, shared)
-            #expect(!rejoined, "a new one must be made")
-            let left = watch.leave(a) + watch.leave(b)
-            #expect(left.isEmpty && watch.state(of: shared) == nil, "there is nothing left to be asked to end")
-        }
-    }
-
-    @Test("a pipeline that ends asks the components to end that nobody else uses, and their end is no failure")
-    func askedEnd() {
-        let (shared, own) = (Self.component(1), Self.component(2))
-        let (a, b) = (Self.pipeline(1), Self.pipeline(2))
-        var watch = ComponentWatch()
-        let joined = [watch.join(a, shared), watch.join(a, own), watch.join(b, shared), watch.join(b, shared)]
-        #expect(joined == [true, true, true, true] && watch.pipelines(of: shared) == [a, b])
-        let idle = watch.leave(a)
-        #expect(idle == [own] && watch.pipelines(of: shared) == [b])
-        let rejoined = watch.join(a, own)
-        #expect(!rejoined, "it is on its way out")
-        let failed = watch.on(ActivityChange(component: own, state: .terminated, cause: Self.failure))
-        #expect(failed.isEmpty && watch.state(of: own) == nil)
-        let later = watch.on(ActivityChange(component: shared, state: .terminated))
-        #expect(later.map(\.pipeline) == [b])
-        let unknown = watch.on(ActivityChange(component: Self.component(9), state: .terminated))
-        #expect(unknown.isEmpty)
     }
 }

@@ -19,7 +19,7 @@ import Testing
         chain.request(name, start: start, sinks: sinks, registers: registers)
     }
 
-    @Test("EtlManager is used for creating a new pipeline: it reads its history, then it is live, under a PUUID made of its PID")
+    @Test("a pipeline that is made reads its history, then it is live, under a PUUID made of its PID")
     func create() async throws {
         let manager = try manager()
         try await working(manager) {
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test(
-        "once a collision is detected the second loop is stopped, its PID removed and its state and sinks go to the first; un-merged on removal"
+        "of two that collide the second ends, and what it shares and its sinks go to the first; when that is removed it is by itself again"
     )
     func collision() async throws {
         let manager = try manager()

@@ -98,6 +98,9 @@ public final class AggregateRun: PipelineRun {
         branches.withLock { $0 = made }
         notify(.opened)
         watch.open()
+        let component = surroundings.identities.next(definition.register)
+        notify(.component(ActivityChange(component: component, state: .live)))
+        defer { notify(.component(ActivityChange(component: component, state: .terminated))) }
         // Asked to leave before there was anybody to ask.
         if watch.isLeaving { for branch in made { branch.leave() } }
         return try await carry(stage, made, outlet)
@@ -135,9 +138,11 @@ public final class AggregateRun: PipelineRun {
 
     /// What a stream says of itself is said of the pipeline: it is live when all of them are.
     private func take(_ event: Branch.Event, of stream: Int) {
+        // They work for the pipeline, whichever stream they stand in.
+        if case .component = event { return notify(event) }
         let said: Branch.Event? = phases.withLock { phases in
             switch event {
-            case .opened, .ended: return nil
+            case .opened, .ended, .component: return nil
             case .backfilling:
                 phases.live.remove(stream)
                 guard phases.told != "backfilling" else { return nil }

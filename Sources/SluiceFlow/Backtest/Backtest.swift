@@ -27,12 +27,13 @@ public struct Backtest: Sendable {
     private let registry: Registry
     private let time: TimeSource
     private let log: Log
+    private let identities: ComponentIdentities
     private let makeOracle: Hub.MakeOracle
 
     /// - Parameter sink: where the rows go; nil: they are counted and dropped.
     public init(
         _ definition: PipelineDefinition, range: ClosedRange<UInt64>, into sink: (any Sink)? = nil, registry: Registry, time: TimeSource,
-        log: Log, makeOracle: @escaping Hub.MakeOracle
+        log: Log, identities: ComponentIdentities = .madeUp, makeOracle: @escaping Hub.MakeOracle
     ) {
         self.definition = definition
         self.range = range
@@ -40,6 +41,7 @@ public struct Backtest: Sendable {
         self.registry = registry
         self.time = time
         self.log = log
+        self.identities = identities
         self.makeOracle = makeOracle
     }
 
@@ -48,7 +50,8 @@ public struct Backtest: Sendable {
         let began = time.now()
         let journal = MemoryJournal()
         let digests = DigestSink()
-        let hub = Hub(Hub.Surroundings(registry: registry, journal: journal, time: time, log: log, makeOracle: makeOracle))
+        let hub = Hub(
+            Hub.Surroundings(registry: registry, journal: journal, time: time, log: log, identities: identities, makeOracle: makeOracle))
         var sinks = [SinkAttachment("digest", digests)]
         if let sink { sinks.append(SinkAttachment("file", sink)) }
         let branch = Branch(definition, goal: .range(range), sinks: sinks, progress: progress)

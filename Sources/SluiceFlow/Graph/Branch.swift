@@ -22,6 +22,8 @@ public final class Branch: PipelineRun {
         case backfilling
         /// It follows the head.
         case live
+        /// A component that it uses, an oracle among them, does something else than before.
+        case component(ActivityChange)
         case ended(End)
     }
 

@@ -12,6 +12,7 @@ final class ComponentGraph: Egress {
     /// Whether it looks before each batch whether something else is asked for by now.
     private let follows: Bool
     private let state = Mutex(GraphState())
+    private let roll = Mutex(ComponentRoll())
     private let turn = Turn()
     /// Called when the last branch is gone, or when what must be fetched has changed.
     private let changed: @Sendable (Change) -> Void
@@ -94,7 +95,20 @@ final class ComponentGraph: Egress {
             state.nodes.sort { $0.rank < $1.rank }
             state.connect()
         }
+        for (branch, _) in told {
+            for (key, register) in try parts(of: branch) {
+                tell(roll.withLock { $0.join(branch, key) { surroundings.identities.next(register) } })
+            }
+        }
         changed(.needs)
+    }
+
+    /// Notes that reading begins.
+    func begin() { tell(roll.withLock { $0.begin() }) }
+
+    /// Tells whom it concerns what components do now.
+    private func tell(_ news: ComponentRoll.News) {
+        for (branch, change) in news { branch.tell(.component(change)) }
     }
 
     /// What the components of a branch found in the blocks before the next one.
@@ -111,12 +125,17 @@ final class ComponentGraph: Egress {
     /// The components that a branch needs, each before what reads it. An oracle register is a component only when it is asked for itself:
     /// what the oracle reads is there anyway. The pipeline's own registers go before those of the registry.
     private func components(of branch: Branch) throws -> [(GraphState.Key, Register)] {
+        let asked = branch.definition.registers.map(\.name)
+        return try parts(of: branch).filter { $0.1.kind != .oracle || asked.contains($0.1.name) }
+    }
+
+    /// All that a branch is made of, oracles included, each before what reads it.
+    private func parts(of branch: Branch) throws -> [(GraphState.Key, Register)] {
         var found: [(GraphState.Key, Register)] = []
         let definition = branch.told.definition
         let registry = registry.with(definition.registers)
-        let asked = definition.registers.map(\.name)
-        for name in asked {
-            for register in try registry.path(of: name).reversed() where register.kind != .oracle || asked.contains(register.name) {
+        for name in definition.registers.map(\.name) {
+            for register in try registry.path(of: name).reversed() {
                 let key = GraphState.Key(register: register.name, pipeline: register.isAddressed ? branch.name : nil)
                 if !found.contains(where: { $0.0 == key }) { found.append((key, register)) }
             }
@@ -125,7 +144,9 @@ final class ComponentGraph: Egress {
     }
 
     /// Takes a branch out; what was sent to it still lands. Does nothing when it is not there.
-    func remove(_ branch: Branch, failing error: (any Error)? = nil) {
+    func remove(_ branch: Branch, failing error: (any Error)? = nil) { remove(branch, failing: error, because: nil) }
+
+    private func remove(_ branch: Branch, failing error: (any Error)?, because failure: ComponentFailure?) {
         let (outlet, isEmpty): (GraphState.Outlet?, Bool) = state.withLock { state in
             guard let index = state.outlets.firstIndex(where: { $0.branch === branch }) else { return (nil, state.outlets.isEmpty) }
             let outlet = state.outlets.remove(at: index)
@@ -136,6 +157,7 @@ final class ComponentGraph: Egress {
             return (outlet, state.outlets.isEmpty)
         }
         guard let outlet else { return }
+        tell(roll.withLock { $0.leave(branch, failure) })
         for edge in outlet.edges { error.map { edge.edge.fail($0) } ?? edge.edge.finish() }
         changed(isEmpty ? .empty : .needs)
     }
@@ -173,6 +195,7 @@ final class ComponentGraph: Egress {
     /// Ends all edges: what was sent still lands.
     func finish() {
         for edge in state.withLock({ $0.outlets.flatMap(\.edges) }) { edge.edge.finish() }
+        tell(roll.withLock { $0.end() })
     }
 
     /// Tells all branches what the oracle says of the network.
@@ -235,7 +258,7 @@ final class ComponentGraph: Egress {
             state.wasReadAgain = false
             return state.run(batch)
         }
-        for (branch, error) in made.failures { fail(branch, error) }
+        for (branch, failure) in made.failures { remove(branch, failing: failure.cause, because: failure) }
         // Before the rows go on: a sink that holds a block must never know of more than is kept.
         for (register, stream, findings) in made.findings {
             await keep(findings, register, stream, in: batch.span.first...batch.span.last.number)

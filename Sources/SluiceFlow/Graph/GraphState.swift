@@ -82,7 +82,7 @@ struct GraphState {
     struct Made {
         var batches: [(outlet: Outlet, batch: Batch)] = []
         var deadLetters: [(Branch, [DeadLetter])] = []
-        var failures: [(Branch, any Error)] = []
+        var failures: [(Branch, ComponentFailure)] = []
         var findings: [(register: String, stream: StreamID, findings: [Finding])] = []
         /// Whether nobody may be left to read for.
         var mayBeLast: Bool { batches.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
@@ -90,7 +90,7 @@ struct GraphState {
 
     /// What a component made of a batch.
     private struct Product {
-        var tables: Result<[Table], any Error>
+        var tables: Result<[Table], ComponentFailure>
         var letters: [DeadLetter]
     }
 
@@ -115,7 +115,11 @@ struct GraphState {
                 if let stream = nodes[index].stream {
                     made.findings.append((nodes[index].register.name, stream, nodes[index].pipe.takeFindings()))
                 }
-            } catch { products.append(Product(tables: .failure(error), letters: report.deadLetters)) }
+            } catch {
+                // One that it depends on failed, or it did.
+                let failure = error as? ComponentFailure ?? ComponentFailure(component: nodes[index].key, cause: error)
+                products.append(Product(tables: .failure(failure), letters: report.deadLetters))
+            }
         }
         made.batches.reserveCapacity(outlets.count)
         for (outlet, places) in zip(outlets, places) {
@@ -130,7 +134,7 @@ struct GraphState {
 
     /// What components before this one made, and beside it what the oracle read. A component reads what those make that it depends on: where
     /// a table has gone through one of them, it does not see it as the oracle read it.
-    private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws -> Batch {
+    private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws(ComponentFailure) -> Batch {
         if sources.isEmpty { return batch }
         var tables: [Table] = []
         tables.reserveCapacity(batch.tables.count + sources.count)
@@ -146,7 +150,7 @@ struct GraphState {
     }
 
     /// What a branch gets of it all.
-    private static func parcel(_ places: [Int], _ products: [Product]) throws -> ([Table], [DeadLetter]) {
+    private static func parcel(_ places: [Int], _ products: [Product]) throws(ComponentFailure) -> ([Table], [DeadLetter]) {
         if places.count == 1 { return (try products[places[0]].tables.get(), products[places[0]].letters) }
         var own: [Table] = []
         var dead: [DeadLetter] = []

@@ -150,6 +150,7 @@ extension Convoy {
                 for (branch, _) in travellers { _ = branch.attach(to: nil) }
             }
             do {
+                graph.begin()
                 _ = try await signal.interrupting { try await oracle.backfill(range, after: position, into: graph) }
             } catch is NobodyReads {} catch {
                 // What was read lands; the error is for whoever asked for the range.

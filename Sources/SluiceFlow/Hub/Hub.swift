@@ -23,13 +23,14 @@ public final class Hub: Sendable {
         let log: Log
         /// Bytes that may wait on one edge.
         let edgeCapacity: Int
+        let identities: ComponentIdentities
         /// What went through the components of history that was read.
         let tally = ComponentTally()
 
         /// - Parameter recent: the blocks that the oracles remember; nil for readings whose sinks are empty to begin with.
         public init(
             registry: Registry, journal: any StreamJournal, recent: (any RecentBlocks)? = nil, time: TimeSource, log: Log,
-            edgeCapacity: Int = 2 << 20, makeOracle: @escaping MakeOracle
+            edgeCapacity: Int = 2 << 20, identities: ComponentIdentities = .madeUp, makeOracle: @escaping MakeOracle
         ) {
             self.registry = registry
             self.journal = journal
@@ -37,6 +38,7 @@ public final class Hub: Sendable {
             self.time = time
             self.log = log
             self.edgeCapacity = edgeCapacity
+            self.identities = identities
             self.makeOracle = makeOracle
         }
     }

@@ -122,6 +122,7 @@ final class LiveReading: Sendable {
         let branches = graph.branches
         let until = branches.lastWanted
         let start = branches.compactMap(\.start).min()
+        graph.begin()
         do {
             _ = try await signal.interrupting {
                 try await oracle.live(from: graph.position, start: start, until: until, into: graph)

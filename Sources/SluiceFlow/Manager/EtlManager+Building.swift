@@ -87,7 +87,7 @@ extension EtlManager {
         let request = entry.request
         let continuation = events.continuation
         let (puuid, run) = (entry.puuid, entry.runs + 1)
-        entries[puuid]?.runs = run
+        entries[puuid]?.begin()
         let notify: @Sendable (Branch.Event) -> Void = { event in continuation.yield(.of(puuid, run: run, event)) }
         if request.synchronization != nil, let store = surroundings.store {
             return .aggregate(
@@ -149,6 +149,7 @@ extension EtlManager {
             puuid: entry.puuid, request: entry.request,
             state: entry.leader.flatMap { entries[$0] }?.lifecycle.state ?? entry.lifecycle.state,
             failure: entry.lifecycle.failure, mergedInto: entry.leader,
+            components: (entry.leader.flatMap { entries[$0] } ?? entry).components,
             progress: entry.run.flatMap { ($0 as? AggregateRun)?.snapshot } ?? entry.progress.snapshot,
             commands: entry.lifecycle.commands)
     }

@@ -137,9 +137,11 @@ public actor EtlManager {
 
     private func take(_ event: Branch.Event, of puuid: PUUID, run: Int) async {
         guard let entry = entries[puuid], entry.runs == run else { return }
+        if case .ended = event { entries[puuid]?.componentsEnded() }
         do {
             switch event {
             case .opened, .backfilling: break
+            case .component(let change): entries[puuid]?.note(change)
             case .live:
                 try await perform(.backfillDone, on: puuid)
                 try await mergeIfPossible(puuid)

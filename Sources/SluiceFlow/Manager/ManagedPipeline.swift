@@ -15,6 +15,22 @@ struct ManagedPipeline {
     /// Pipelines whose work this one does as well.
     var followers: [PUUID] = []
     var leader: PUUID?
+    /// What its components do, oracles included; those that have ended are gone, but for one that failed.
+    private(set) var components: [CUUID: ActivityState] = [:]
+
+    /// Takes in what a component tells.
+    mutating func note(_ change: ActivityChange) {
+        components[change.component] = change.state == .terminated && change.cause == nil ? nil : change.state
+    }
+
+    /// Its run has ended, and with that all that was still at work for it.
+    mutating func componentsEnded() { components = components.filter { $0.value == .terminated } }
+
+    /// A new run begins, with components of its own.
+    mutating func begin() {
+        runs += 1
+        components = [:]
+    }
 }
 
 /// A run that is ready to begin.

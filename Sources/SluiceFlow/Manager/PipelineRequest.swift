@@ -142,6 +142,8 @@ public struct PipelineView: Sendable {
     public let failure: SluiceError?
     /// The pipeline that does its work, when it was merged.
     public let mergedInto: PUUID?
+    /// What the components that work for it do, oracles included, by their identities. One that failed stays there, terminated.
+    public let components: [CUUID: ActivityState]
     public let progress: PipelineProgress.Snapshot
     /// What an operator may do with it now.
     public let commands: [PipelineCommand.Name]

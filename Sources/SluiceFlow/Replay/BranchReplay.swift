@@ -128,7 +128,7 @@ private final class BlockCollector: Egress {
             // One block after the other: what a component learns in one is known in the next, and told apart.
             for block in batch.blocks() {
                 let made = graph.make(block)
-                if let (_, error) = made.failures.first { throw error }
+                if let (_, failure) = made.failures.first { throw failure.cause }
                 guard wanted.contains(block.span.first), let out = made.batches.first?.batch else { continue }
                 let findings = Dictionary(made.findings.map { ($0.register, $0.findings) }, uniquingKeysWith: { $0 + $1 })
                 collected.withLock {

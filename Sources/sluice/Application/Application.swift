@@ -38,6 +38,8 @@ struct Application: Sendable {
             hubs[network.name] = Hub(
                 Hub.Surroundings(
                     registry: registry, journal: StoredJournal(store: store), recent: recent, time: .live, log: log,
+                    identities: ComponentIdentities(
+                        network: network.kind, type: .live, random: SeededRandom(seed: .random(in: 0 ... .max))),
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }

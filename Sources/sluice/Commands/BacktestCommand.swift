@@ -92,7 +92,9 @@ private struct BacktestRun {
             name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline),
             start: range.lowerBound)
         let backtest = Backtest(
-            definition, range: range, into: sink, registry: registry, time: .live, log: log, makeOracle: reading.oracles)
+            definition, range: range, into: sink, registry: registry, time: .live, log: log,
+            identities: ComponentIdentities(network: network.kind, type: .backtest, random: SeededRandom(seed: .random(in: 0 ... .max))),
+            makeOracle: reading.oracles)
         let outcome = await watched(backtest, on: screen, until: stop)
         await sink?.close()
         // Where nothing came there is no reason to be told next time that the file is there already.

@@ -3,9 +3,7 @@ import SluiceFlow
 import Testing
 
 @Suite struct SynchronizerPolicyTests {
-    @Test(
-        "every time there is a new block from ChainA: \"A:latest_blocks\": [xi] where cardinality = 1, \"B:latest_blocks\": [yj, ..., yn] where cardinality >= 1"
-    )
+    @Test("on update of a slow chain: each of its blocks goes with one or more of a quicker one, and waits where there is none")
     func slowTrigger() throws {
         var following = try Following(.onUpdate(of: 0, others: [.atLeastOne]), streams: 2)
         following.send("b1 b2 b3 a1 b4 b5 a2 b6 b7 a3")
@@ -19,9 +17,7 @@ import Testing
         #expect(following.lines.last == "a6 b10")
     }
 
-    @Test(
-        "every time there is a new block from ChainB: \"A:latest_blocks\": [NULL OR xi] where cardinality <= 1, \"B:latest_blocks\": [yj] where cardinality = 1"
-    )
+    @Test("on update of a quick chain: each of its blocks goes with one or none of a slower one, of which none is left out")
     func fastTrigger() throws {
         var following = try Following(.onUpdate(of: 1, others: [.atMostOne]), streams: 2)
         following.send("b1 a1 b2 b3 b4 a2 b5")
@@ -31,7 +27,7 @@ import Testing
         #expect(following.lines.suffix(3) == ["a3 b6", "a4 b7", "- b8"])
     }
 
-    @Test("this is extendable to any number of heterogenous data sources, each with its own cardinality")
+    @Test("on update, with any number of streams, each with a cardinality of its own")
     func threeStreams() throws {
         var following = try Following(.onUpdate(of: 1, others: [.atLeastOne, .any]), streams: 3)
         following.send("b1 a1 a2 b2 c1 c2 a3 b3 b4 c3 a4 a5")

@@ -102,7 +102,7 @@ extension ComponentGraphDocument {
         }
 
         @Test(
-            "the policy says which blocks of which streams are bound into one piece",
+            "the policy decides which blocks of which streams go together",
             arguments: [
                 (.onUpdate(of: 0, others: [.any]), ["a1 -", "a2 b1,b2", "a3 b3,b4"]),
                 (.latestOfEach(), ["a1 b1", "a1 b2", "a2 b2", "a2 b3", "a2 b4", "a3 b4"]),

@@ -66,31 +66,31 @@ extension ComponentGraphDocument {
             }
         }
 
-        @Test(
-            "an equal PID is not enough: the components between its ends and all that they were told must be equal, too",
-            arguments: ["components", "options", "start of what they remember"])
-        func properties(difference: String) async throws {
-            var chain = chain
-            var (one, two) = (request("p0", nil, into: "1"), request("p1", nil, into: "2"))
-            switch difference {
-            case "components":
-                chain.registers += [
-                    numbers("left", 203, of: "geth_block", reading: "rows") { $0 }, numbers("end", 204, of: "left") { $0 },
-                ]
-                // The same ends, by another way: the second manager's pipelines are compared by hand.
-                let other = try Registry(
-                    ManagedChain().registers + [
-                        numbers("right", 205, of: "geth_block", reading: "rows") { $0 }, numbers("end", 204, of: "right") { $0 },
+        @Test("an equal PID is not enough: all that lies between the two ends must be equal, too")
+        func components() throws {
+            let registries = try ["left", "right"].map { middle in
+                try Registry(
+                    chain.registers + [
+                        numbers(middle, middle == "left" ? 203 : 204, of: "geth_block", reading: "rows") { $0 },
+                        numbers("end", 205, of: middle) { $0 },
                     ])
-                let registry = try Registry(chain.registers)
-                let pids = try [registry, other].map { try $0.pipelinePID(of: "end", network: .layer1, type: .live) }
-                #expect(pids[0] == pids[1])
-                #expect(try registry.fingerprint(of: "end") != other.fingerprint(of: "end"))
-                return
-            case "options": two.options = ["geth_block": "something else"]
-            default: (one.registers, two.registers) = (["learned"], ["learned"])
             }
+            let pids = try registries.map { try $0.pipelinePID(of: "end", network: .layer1, type: .live) }
+            let fingerprints = try registries.map { try $0.fingerprint(of: "end", configuration: ["chain": "1"]) }
+            #expect(pids[0] == pids[1] && fingerprints[0] != fingerprints[1])
+        }
+
+        @Test(
+            "nor is it where the two were told something else, or where their components remember what they saw",
+            arguments: ["told", "learned"])
+        func properties(difference: String) async throws {
             let manager = try chain.manager()
+            var (one, two) = (request("p0", nil, into: "1"), request("p1", nil, into: "2"))
+            if difference == "told" {
+                two.options = ["geth_block": "something else"]
+            } else {
+                (one.registers, two.registers) = (["learned"], ["learned"])
+            }
             try await working(manager) {
                 let (p0, p1) = (try await live(manager, one), try await live(manager, two))
                 chain.oracle.grow(3)

@@ -154,6 +154,15 @@ func branch(
         sinks: sinks.enumerated().map { SinkAttachment("sink\($0.offset)", $0.element) }, progress: PipelineProgress(), notify: notify)
 }
 
+extension Sequence {
+    /// One element after the other.
+    func asyncMap<R>(_ body: (Element) async throws -> R) async rethrows -> [R] {
+        var results: [R] = []
+        for element in self { results.append(try await body(element)) }
+        return results
+    }
+}
+
 /// Lets pipelines join a hub, and leave it when the body is done.
 func following(_ hub: Hub, _ branches: [Branch], _ body: () async throws -> Void) async throws {
     try await working(hub) {

@@ -59,11 +59,11 @@ struct DocumentNode: Sendable {
     static func register(_ name: String) throws -> Register { try #require(registers.first { $0.name == name }) }
 
     /// A hub over it.
-    func hub(_ more: [Register] = []) throws -> Hub {
+    func hub(_ more: [Register] = [], kind: NetworkKind = .layer1) throws -> Hub {
         Hub(
             Hub.Surroundings(
                 registry: try Registry(Self.registers + more), journal: FakeJournal(), time: .live, log: .disabled,
-                makeOracle: makeOracle()))
+                identities: ComponentIdentities(network: kind, type: .live, random: SeededRandom(seed: chainID)), makeOracle: makeOracle()))
     }
 
     /// Whole blocks, read by the oracle.

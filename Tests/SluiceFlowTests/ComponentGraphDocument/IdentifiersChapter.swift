@@ -41,6 +41,36 @@ extension ComponentGraphDocument {
             #expect(id.fullText == "layer1:live:pipe:event_log::\(id.uuid)")
         }
 
+        @Test("every component at work has such an identity of its own, oracles and aggregators, too; what is shared has one for all")
+        func atWork() async throws {
+            try await TwoLayers.run(blocks: (20, 20)) { layers in
+                let sinks = ["1": TableSink(), "2": TableSink(), "3": TableSink()]
+                let manager = try layers.manager(sinks)
+                try await working(manager) {
+                    let ids = try await manager.create([
+                        PipelineRequest(name: "logs", network: "one", registers: ["logs"], start: UInt64(layers.first), sinks: ["1"]),
+                        PipelineRequest(
+                            name: "more", network: "one", registers: ["logs", "withdrawals"], start: UInt64(layers.first), sinks: ["2"]),
+                        layers.request("pairs", .alignedByHeight(), sinks: ["3"]),
+                    ])
+                    try await eventually("all are live") {
+                        let views = await manager.list
+                        return views.allSatisfy {
+                            $0.state == .live && !$0.components.isEmpty && $0.components.values.allSatisfy { $0 == .live }
+                        }
+                    }
+                    let components = await ids.asyncMap { await manager.pipeline($0)?.components.keys.map { $0 } ?? [] }
+                    func bytes(_ index: Int) -> Set<[UInt8]> { Set(components[index].map(\.pid.bytes)) }
+                    #expect(bytes(0) == [[1, 2, 1, 2], [1, 2, 2, 6]])
+                    #expect(bytes(1) == [[1, 2, 1, 2], [1, 2, 2, 6], [1, 2, 2, 10]])
+                    #expect(bytes(2) == [[1, 2, 1, 2], [1, 2, 2, 4], [1, 2, 3, 11], [2, 2, 1, 2], [2, 2, 2, 4]])
+                    // Those of the first pipeline are the second one's, too, and the oracle serves the third as well.
+                    #expect(Set(components[0]).isSubset(of: components[1]) && Set(components[1]).intersection(components[2]).count == 1)
+                    #expect(Set(components.joined()).count == 7)
+                }
+            }
+        }
+
         @Test("the graph is drawn with these identities: each component has its PID, and each edge leads from one to another")
         func drawing() throws {
             let plan = try plan()

@@ -54,8 +54,31 @@ extension ComponentGraphDocument {
 
         // MARK: - Attributes
 
-        @Test("a pipe that cannot go on tells the manager: the pipelines that need it are in error with its reason, and no other")
+        @Test("a component tells the manager what it does: it is made and inactive, then live, then terminated")
         func activity() async throws {
+            let (oracle, sink, told) = (FakeOracle(head: 20, finalized: 10), TableSink(), Box<[ActivityChange]>([]))
+            let asked = branch("p", [Self.doubled], into: [sink]) { event in
+                if case .component(let change) = event { told.change { $0.append(change) } }
+            }
+            try await following(hub(oracle, registers: [rowsRegister, Self.doubled]), [asked]) {
+                try await eventually("all blocks") { sink.blocks.count == 21 }
+            }
+            let changes = Dictionary(grouping: told.value, by: \.component)
+            #expect(changes.count == 2 && changes.keys.map(\.pid.kind).sorted { $0.rawValue < $1.rawValue } == [.oracle, .pipe])
+            #expect(changes.values.allSatisfy { $0.map(\.state) == [.inactive, .live, .terminated] && $0.allSatisfy { $0.cause == nil } })
+
+            let chain = ManagedChain()
+            let manager = try chain.manager()
+            try await working(manager) {
+                let id = try await manager.create(chain.request("p"))
+                try await eventually("it is at work") { await manager.pipeline(id)?.components.values.map { $0 } == [.live] }
+                try await manager.pause(id)
+                try await eventually("nothing is") { await manager.pipeline(id)?.components.isEmpty == true }
+            }
+        }
+
+        @Test("a pipe that cannot go on tells the manager: the pipelines that need it are in error with its reason, and no other")
+        func failure() async throws {
             let broken = numbers("broken", 210, of: "geth_block", reading: "rows") { number in
                 guard number < 60 else { throw SluiceError(.init("broken"), .fatal, "the pipe cannot read \(number)") }
                 return number
@@ -70,7 +93,9 @@ extension ComponentGraphDocument {
                     chain.request("bad", sinks: ["made"], registers: ["broken"]), chain.request("good", sinks: ["a"]),
                 ])
                 try await eventually("one is in error") { await manager.state(of: ids[0]) == .error }
-                #expect(await manager.pipeline(ids[0])?.failure?.message == "the pipe cannot read 60")
+                let view = await manager.pipeline(ids[0])
+                #expect(view?.failure?.message == "the pipe cannot read 60")
+                #expect(view?.components.values.map { $0 } == [.terminated], "the one that failed")
                 try await eventually("the other is live") { await manager.state(of: ids[1]) == .live && other?.rows.count == 101 }
             }
             #expect(made.values("broken").allSatisfy { $0 < 60 })

@@ -149,7 +149,7 @@ extension ComponentGraphDocument {
         }
 
         @Test(
-            "a paused pipeline, and one in error, may be resumed at any time, and goes on where it was; a stopped one must be restarted",
+            "what is paused or in error goes on where it was as soon as it is resumed; what is stopped does not, and begins with a restart",
             arguments: [PipelineState.stopped, .paused, .error])
         func resuming(state: PipelineState) async throws {
             let manager = try chain.manager()

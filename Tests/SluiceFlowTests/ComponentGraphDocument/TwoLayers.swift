@@ -33,7 +33,7 @@ struct TwoLayers: Sendable {
                 registry: try Registry(DocumentNode.registers),
                 networks: [
                     "one": EtlManager.Network(kind: .layer1, chainID: 1, hub: try one.hub()),
-                    "two": EtlManager.Network(kind: .layer2, chainID: 10, hub: try two.hub()),
+                    "two": EtlManager.Network(kind: .layer2, chainID: 10, hub: try two.hub(kind: .layer2)),
                 ], sinks: sinks, shelf: MemoryShelf(), store: store, log: .disabled), random: SeededRandom(seed: 3))
     }
 
