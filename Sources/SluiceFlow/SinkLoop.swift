@@ -24,8 +24,8 @@ struct SinkLoop: Sendable {
             } else {
                 if flushesWhenIdle {
                     if edge.isIdle { note(try await sink.stream.flush()) }
-                } else if gathering.pauses(now: time.now()) {
-                    try? await time.sleep(Gathering.pause)
+                } else if let pause = gathering.pause(now: time.now()) {
+                    try? await time.sleep(pause)
                     continue
                 }
                 next = try await edge.receive()
@@ -58,8 +58,8 @@ struct SinkLoop: Sendable {
     private func take(_ transit: Transit) async throws {
         switch transit {
         case .batch(let batch):
-            let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
-            for batch in ready { note(try await sink.stream.write(batch)) }
+            guard sink.holdsBack else { return note(try await sink.stream.write(batch)) }
+            for batch in sink.held.withLock({ $0.take(batch) }) { note(try await sink.stream.write(batch)) }
         case .finalized(let number):
             guard sink.holdsBack else { return }
             for batch in sink.held.withLock({ $0.finalize(through: number) }) { note(try await sink.stream.write(batch)) }

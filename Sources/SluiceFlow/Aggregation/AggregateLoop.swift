@@ -55,8 +55,8 @@ struct AggregateLoop: Sendable {
                     try await take(stream)
                     continue
                 }
-                if gathering.pauses(now: time.now()) {
-                    try? await time.sleep(Gathering.pause)
+                if let pause = gathering.pause(now: time.now()) {
+                    try? await time.sleep(pause)
                     continue
                 }
                 setTimer(&group)

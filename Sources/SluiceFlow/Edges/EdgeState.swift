@@ -13,7 +13,7 @@ struct EdgeState: Sendable {
 
     /// What became of a transit.
     enum Offer: Sendable {
-        case taken(EdgeWake)
+        case taken
         /// There is no room; the sender must wait.
         case full
         case refused(any Error)
@@ -21,7 +21,7 @@ struct EdgeState: Sendable {
 
     /// What there is for the reader.
     enum Next: Sendable {
-        case transit(Transit, EdgeWake)
+        case transit(Transit)
         /// Nothing yet.
         case none
         /// Nothing will come.
@@ -61,7 +61,8 @@ struct EdgeState: Sendable {
     // MARK: sending
 
     /// Takes a transit if there is room, or if the policy makes room. A task that is cancelled sends nothing more.
-    mutating func offer(_ item: EdgeItem, isCancelled: Bool) -> Offer {
+    /// - Parameter wake: stays nil when nobody is to be woken, as nearly always.
+    mutating func offer(_ item: EdgeItem, isCancelled: Bool, _ wake: inout EdgeWake?) -> Offer {
         if let end {
             switch end {
             case .success: return .refused(EdgeFinished())
@@ -71,11 +72,12 @@ struct EdgeState: Sendable {
         if isCancelled { return .refused(CancellationError()) }
         if holes != nil {
             passOrDrop(item)
-            return .taken(settle())
+            wake = settle()
+            return .taken
         }
         guard senders.isEmpty, admit(item) else { return .full }
-        if receiver == nil, spill == nil { return .taken(EdgeWake()) }
-        return .taken(settle())
+        if receiver != nil || spill != nil { wake = settle() }
+        return .taken
     }
 
     /// A number for a sender that is about to wait.
@@ -140,12 +142,16 @@ struct EdgeState: Sendable {
 
     // MARK: receiving
 
+    /// What is there for the reader in memory.
+    mutating func takeNow(_ wake: inout EdgeWake?) -> Transit? {
+        guard let transit = popFront() else { return nil }
+        if spill != nil || !senders.isEmpty { wake = settle() }
+        return transit
+    }
+
     /// What the reader gets now.
-    mutating func take() -> Next {
-        if let transit = popFront() {
-            if spill == nil, senders.isEmpty { return .transit(transit, EdgeWake()) }
-            return .transit(transit, settle())
-        }
+    mutating func take(_ wake: inout EdgeWake?) -> Next {
+        if let transit = takeNow(&wake) { return .transit(transit) }
         switch end {
         case .failure(let error): return .failed(error)
         case .success: return isEmpty ? .end : .none

@@ -13,8 +13,8 @@ public struct RowCount: Hashable, Sendable {
     public init() {}
 
     mutating func add(in batch: Batch, needs: [Need], out tables: [Table], report: PipeReport) {
-        for need in needs { self.in += batch.table(need.table)?.rowCount ?? 0 }
-        for table in tables { out += table.rowCount }
+        for index in needs.indices { self.in += batch.rowCount(of: needs[index].table) }
+        for index in tables.indices { out += tables[index].rowCount }
         for (reason, rows) in report.filtered { filtered[reason, default: 0] += rows }
         deadLetters += report.deadLetters.count
     }

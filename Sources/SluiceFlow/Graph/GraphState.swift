@@ -61,13 +61,21 @@ struct GraphState {
 
     // MARK: - Components
 
+    /// What a branch gets.
+    struct Parcel {
+        let outlet: Outlet
+        let batch: Batch
+    }
+
     struct Made {
-        var batches: [(outlet: Outlet, batch: Batch)] = []
+        var parcels: [Parcel] = []
         var deadLetters: [(Branch, [DeadLetter])] = []
         var failures: [(Branch, any Error)] = []
         var findings: [(register: String, stream: StreamID, findings: [Finding])] = []
         /// Whether nobody may be left to read for.
-        var mayBeLast: Bool { batches.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
+        var mayBeLast: Bool { parcels.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
+        /// Whether there are rows to send on, and nothing else to do.
+        var isPlain: Bool { !mayBeLast && findings.isEmpty }
     }
 
     /// What a component made of a batch.
@@ -76,10 +84,12 @@ struct GraphState {
         var letters: [DeadLetter]
     }
 
+    /// In the order of the components, while a batch goes through them.
+    private var products: [Product] = []
+
     /// Runs every component over a batch, and puts together what each branch gets.
     mutating func run(_ batch: Batch) -> Made {
-        var products: [Product] = []
-        products.reserveCapacity(nodes.count)
+        defer { products.removeAll(keepingCapacity: true) }
         var made = Made()
         // A reading that was interrupted sends blocks again: components must not know already what they are about to learn.
         if batch.span.first > 0, batch.span.first <= seen {
@@ -99,12 +109,12 @@ struct GraphState {
                 }
             } catch { products.append(Product(tables: .failure(error), letters: report.deadLetters)) }
         }
-        made.batches.reserveCapacity(outlets.count)
+        made.parcels.reserveCapacity(outlets.count)
         for (outlet, places) in zip(outlets, places) {
             do {
                 let (tables, letters) = try Self.parcel(places, products)
                 if !letters.isEmpty { made.deadLetters.append((outlet.branch, letters)) }
-                made.batches.append((outlet, Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
+                made.parcels.append(Parcel(outlet: outlet, batch: Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
             } catch { made.failures.append((outlet.branch, error)) }
         }
         return made
@@ -113,11 +123,15 @@ struct GraphState {
     /// What components before this one made stands beside what the oracle read.
     private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws -> Batch {
         if sources.isEmpty { return batch }
-        var tables = batch.tables
+        var tables: [Table] = []
+        tables.reserveCapacity(batch.tables.count + sources.count)
+        tables.append(contentsOf: batch.tables)
         for place in sources {
             let known = tables.count
-            for table in try products[place].tables.get() where !tables[..<known].contains(where: { $0.schema.name == table.schema.name }) {
-                tables.append(table)
+            for table in try products[place].tables.get() {
+                var isNew = true
+                for index in 0..<known where tables[index].schema.isNamed(as: table.schema) { isNew = false }
+                if isNew { tables.append(table) }
             }
         }
         return tables.count == batch.tables.count ? batch : Batch(chainID: batch.chainID, span: batch.span, tables: tables)
@@ -130,11 +144,21 @@ struct GraphState {
         var dead: [DeadLetter] = []
         for place in places {
             // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-            for table in try products[place].tables.get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
+            for table in try products[place].tables.get() where !own.contains(where: { $0.schema.isNamed(as: table.schema) }) {
                 own.append(table)
             }
             dead += products[place].letters
         }
         return (own, dead)
+    }
+}
+
+extension [GraphState.Parcel] {
+    /// Sends each to the edges of its branch, until an edge has no room. Returns whether all had.
+    func sendNow() -> Bool {
+        for index in indices {
+            for edge in self[index].outlet.edges.indices where !self[index].outlet.edges[edge].sendNow(self[index].batch) { return false }
+        }
+        return true
     }
 }
