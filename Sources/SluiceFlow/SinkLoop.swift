@@ -16,7 +16,7 @@ struct SinkLoop: Sendable {
 
     func run() async throws {
         var finality = Finality()
-        var gathering = Gathering()
+        var gathering = Gathering(capacity: edge.capacity)
         while true {
             let next: Transit?
             if let ready = edge.receiveNow() {
@@ -30,11 +30,11 @@ struct SinkLoop: Sendable {
                 }
                 next = try await edge.receive()
             }
-            gathering.took()
             guard let next else {
                 note(try await sink.stream.flush())
                 return try await keep(&finality, step: 1)
             }
+            gathering.took(1, weight: EdgeItem.weight(of: next))
             try await take(next)
             if case .finalized(let number) = next {
                 finality.told = max(finality.told, number)

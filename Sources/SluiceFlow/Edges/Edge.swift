@@ -11,6 +11,8 @@ public final class Edge: Sendable {
         let thread: WorkerThread
     }
 
+    /// Bytes that may wait for the reader in memory.
+    let capacity: Int
     private let state: Mutex<EdgeState>
     private let disk: Disk?
     private let onTrouble: @Sendable (SluiceError) -> Void
@@ -28,6 +30,7 @@ public final class Edge: Sendable {
 
     init(capacity: Int, policy: EdgePolicy, calls: SpillCalls, onTrouble: @escaping @Sendable (SluiceError) -> Void) {
         precondition(capacity > 0, "an edge without room")
+        self.capacity = capacity
         self.onTrouble = onTrouble
         state = Mutex(EdgeState(capacity: capacity, policy: policy))
         if case .spill(let space) = policy {
@@ -84,7 +87,7 @@ public final class Edge: Sendable {
                 var wake: EdgeWake?
                 let offer = state.withLock { state in
                     let offer = state.offer(item, isCancelled: Task.isCancelled, &wake)
-                    if case .full = offer { state.suspend(EdgeState.Sender(id: id, item: item, continuation: continuation)) }
+                    if case .full = offer { state.suspend(EdgeState.Sender(id: id, item: item, waiter: Waiter(continuation))) }
                     return offer
                 }
                 if let wake { carryOut(wake) }
@@ -96,7 +99,7 @@ public final class Edge: Sendable {
             }
         } onCancel: {
             guard let (sender, wake) = state.withLock({ $0.withdraw(id) }) else { return }
-            sender.continuation.resume(throwing: CancellationError())
+            sender.waiter.resume(throwing: CancellationError())
             carryOut(wake)
         }
     }
@@ -124,7 +127,7 @@ public final class Edge: Sendable {
                     let next = state.take(&wake)
                     guard case .none = next else { return next }
                     if Task.isCancelled { return .failed(CancellationError()) }
-                    state.await(continuation)
+                    state.await(Waiter(continuation))
                     return nil
                 }
                 if let wake { carryOut(wake) }

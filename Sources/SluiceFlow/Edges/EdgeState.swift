@@ -8,7 +8,7 @@ struct EdgeState: Sendable {
     struct Sender: Sendable {
         let id: UInt64
         let item: EdgeItem
-        let continuation: CheckedContinuation<Void, any Error>
+        let waiter: Waiter<Void>
     }
 
     /// What became of a transit.
@@ -33,7 +33,7 @@ struct EdgeState: Sendable {
     private var front = RingQueue<EdgeItem>()
     private var frontWeight = 0
     private var senders = RingQueue<Sender>()
-    private var receiver: CheckedContinuation<Transit?, any Error>?
+    private var receiver: Waiter<Transit?>?
     private var end: Result<Void, any Error>?
     /// Kept by an edge that drops.
     private var holes: EdgeHoles?
@@ -160,13 +160,13 @@ struct EdgeState: Sendable {
     }
 
     /// Lets the reader wait, for which there was nothing.
-    mutating func await(_ continuation: CheckedContinuation<Transit?, any Error>) {
+    mutating func await(_ waiter: Waiter<Transit?>) {
         precondition(receiver == nil, "an edge has one receiver")
-        receiver = continuation
+        receiver = waiter
     }
 
     /// Sends the waiting reader away; nil when it does not wait.
-    mutating func withdrawReceiver() -> CheckedContinuation<Transit?, any Error>? { receiver.take() }
+    mutating func withdrawReceiver() -> Waiter<Transit?>? { receiver.take() }
 
     /// Whether nothing waits, anywhere.
     var isEmpty: Bool { front.isEmpty && senders.isEmpty && spill.map { $0.isDirect && $0.staged.isEmpty } ?? true }
@@ -206,7 +206,7 @@ struct EdgeState: Sendable {
         }
         while let sender = senders.first, admit(sender.item) {
             _ = senders.popFirst()
-            wake.senders.append(sender.continuation)
+            wake.senders.append(sender.waiter)
         }
     }
 
@@ -219,7 +219,7 @@ struct EdgeState: Sendable {
         }
         self.end = end
         guard case .failure(let error) = end else { return settle() }
-        var wake = EdgeWake(senders: senders.drain().map(\.continuation), refusal: error)
+        var wake = EdgeWake(senders: senders.drain().map(\.waiter), refusal: error)
         wake.receiver = receiver.take().map { ($0, .failure(error)) }
         counted.abandoned += counted.waiting
         (counted.inMemory, counted.onDisk) = (EdgeAccounts.Tally(), EdgeAccounts.Tally())

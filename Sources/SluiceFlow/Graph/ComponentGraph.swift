@@ -188,12 +188,12 @@ final class ComponentGraph: Egress {
         let last = span.last
         var hasEnded = false
         for index in parcels.indices {
-            parcels[index].outlet.branch.progress.sent(parcels[index].batch.tables, of: span)
-            if let until = parcels[index].outlet.branch.until, until <= last.number { hasEnded = true }
+            parcels[index].outlet.progress.sent(parcels[index].batch.tables, of: span)
+            if let until = parcels[index].outlet.until, until <= last.number { hasEnded = true }
         }
         state.withLock { $0.position = last }
         guard hasEnded else { return }
-        for parcel in parcels where parcel.outlet.branch.until.map({ $0 <= last.number }) ?? false { remove(parcel.outlet.branch) }
+        for parcel in parcels where parcel.outlet.until.map({ $0 <= last.number }) ?? false { remove(parcel.outlet.branch) }
     }
 
     /// Sends to every edge of every branch.

@@ -22,16 +22,28 @@ struct GraphState {
         /// Where those stand that it reads from; all of them before it.
         var sources: [Int] = []
         var rows = RowCount()
+
+        /// Lets the component work, and counts what went through.
+        mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
+            let tables = try pipe.transform(batch, report: &report)
+            rows.add(in: batch, needs: register.needs, out: tables, report: report)
+            return tables
+        }
     }
 
     /// A branch and where its rows go.
     final class Outlet: Sendable {
         let branch: Branch
         let edges: [GraphEdge]
+        /// The branch's own, at hand for every batch.
+        let progress: PipelineProgress
+        let until: UInt64?
 
         init(branch: Branch, edges: [GraphEdge]) {
             self.branch = branch
             self.edges = edges
+            progress = branch.progress
+            until = branch.until
         }
     }
 
@@ -100,9 +112,8 @@ struct GraphState {
         for index in nodes.indices {
             var report = PipeReport()
             do {
-                let input = try Self.input(from: nodes[index].sources, products, batch)
-                let out = try nodes[index].pipe.transform(input, report: &report)
-                nodes[index].rows.add(in: input, needs: nodes[index].register.needs, out: out, report: report)
+                let input = nodes[index].sources.isEmpty ? batch : try Self.input(from: nodes[index].sources, products, batch)
+                let out = try nodes[index].transform(input, report: &report)
                 products.append(Product(tables: .success(out), letters: report.deadLetters))
                 if let stream = nodes[index].stream {
                     made.findings.append((nodes[index].register.name, stream, nodes[index].pipe.takeFindings()))
@@ -110,29 +121,26 @@ struct GraphState {
             } catch { products.append(Product(tables: .failure(error), letters: report.deadLetters)) }
         }
         made.parcels.reserveCapacity(outlets.count)
-        for (outlet, places) in zip(outlets, places) {
+        for index in outlets.indices {
             do {
-                let (tables, letters) = try Self.parcel(places, products)
-                if !letters.isEmpty { made.deadLetters.append((outlet.branch, letters)) }
-                made.parcels.append(Parcel(outlet: outlet, batch: Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
-            } catch { made.failures.append((outlet.branch, error)) }
+                let (tables, letters) = try Self.parcel(places[index], products)
+                if !letters.isEmpty { made.deadLetters.append((outlets[index].branch, letters)) }
+                made.parcels.append(
+                    Parcel(outlet: outlets[index], batch: Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
+            } catch { made.failures.append((outlets[index].branch, error)) }
         }
         return made
     }
 
     /// What components before this one made stands beside what the oracle read.
     private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws -> Batch {
-        if sources.isEmpty { return batch }
         var tables: [Table] = []
         tables.reserveCapacity(batch.tables.count + sources.count)
         tables.append(contentsOf: batch.tables)
-        for place in sources {
+        for source in sources.indices {
             let known = tables.count
-            for table in try products[place].tables.get() {
-                var isNew = true
-                for index in 0..<known where tables[index].schema.isNamed(as: table.schema) { isNew = false }
-                if isNew { tables.append(table) }
-            }
+            let made = try products[sources[source]].tables.get()
+            for index in made.indices where !tables.names(made[index].schema, before: known) { tables.append(made[index]) }
         }
         return tables.count == batch.tables.count ? batch : Batch(chainID: batch.chainID, span: batch.span, tables: tables)
     }
@@ -150,6 +158,14 @@ struct GraphState {
             dead += products[place].letters
         }
         return (own, dead)
+    }
+}
+
+extension [Table] {
+    /// Whether one of the first tables has the name of a schema.
+    fileprivate func names(_ schema: Schema, before end: Int) -> Bool {
+        for index in 0..<end where self[index].schema.isNamed(as: schema) { return true }
+        return false
     }
 }
 
