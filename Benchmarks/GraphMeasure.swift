@@ -124,7 +124,9 @@ private final class PreparedOracle: Oracle {
     func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
         if shape == .edgedStreams { return try await sendByEdge(into: egress) }
         guard shape.isAggregated else { return try await send(into: egress, isMeasured: true) }
-        let stage = try AggregateStage(NumbersAggregator(), streams: 2, chainID: 1, into: egress)
+        // A stream that is ahead of the other waits soon, or memory would show how far.
+        let stage = try AggregateStage(
+            NumbersAggregator(), streams: 2, chainID: 1, into: egress, limits: .init(streamBytes: 2 << 20))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await stage.run() }
             for (index, ingress) in stage.ingresses.enumerated() {

@@ -4,13 +4,6 @@ import Synchronization
 /// What an aggregator's task does, over and over: take what came, in its order, of the streams that are let in; tell the synchronizer;
 /// do what it says.
 struct AggregateLoop: Sendable {
-    /// What came of a stream that is not let in.
-    private struct Held {
-        /// The order among all streams.
-        let stamp: UInt64
-        let arrival: AggregateInbox.Arrival
-    }
-
     private var synchronizer: Synchronizer
     private var aggregator: any Aggregator
     private let chainID: UInt64
@@ -26,9 +19,7 @@ struct AggregateLoop: Sendable {
     private var line: [AggregateInbox.Arrival] = []
     /// What the synchronizer said last.
     private var actions: [Synchronizer.Action] = []
-    private var held: [RingQueue<Held>]
-    private var heldCount = 0
-    private var stamps: UInt64 = 0
+    private var held: HeldArrivals
     /// Bytes of each stream that were taken and for which no room was given back.
     private var done: [Int]
     private var hasEnded: [Bool]
@@ -54,7 +45,7 @@ struct AggregateLoop: Sendable {
         self.report = report
         self.inbox = inbox
         self.shared = shared
-        held = (0..<streams).map { _ in RingQueue() }
+        held = HeldArrivals(streams: streams)
         done = [Int](repeating: 0, count: streams)
         hasEnded = [Bool](repeating: false, count: streams)
     }
@@ -96,7 +87,7 @@ struct AggregateLoop: Sendable {
             taken += 1
             if !actions.isEmpty { try await perform() }
             // What it has let in came before the rest of the line.
-            if heldCount > 0 { taken += try await takeHeld() }
+            if held.count > 0 { taken += try await takeHeld() }
         }
         line.removeAll(keepingCapacity: true)
         return taken
@@ -104,34 +95,43 @@ struct AggregateLoop: Sendable {
 
     /// Takes one of the line if its stream is let in, else holds it. Returns whether it was taken.
     private mutating func takeOrHold(_ index: Int) -> Bool {
-        stamps += 1
         let arrival = line[index]
-        if held[arrival.stream].isEmpty, !isOverLimit(arrival) || synchronizer.isNeeded(arrival.stream) {
+        if held.isEmpty(arrival.stream), letsIn(arrival.stream, isBatch: arrival.isBatch) {
             take(arrival)
             return true
         }
-        held[arrival.stream].append(Held(stamp: stamps, arrival: arrival))
-        heldCount += 1
+        held.hold(arrival)
         return false
     }
 
     /// Takes what was held and is let in now, the oldest first. Returns how much it was.
     private mutating func takeHeld() async throws -> Int {
         var taken = 0
-        while heldCount > 0, let stream = oldestHeld({ !isOverLimit($0) || synchronizer.isNeeded($0.stream) }) {
-            try await takeHeld(of: stream)
+        while takeOldestHeld(anyway: false) {
             taken += 1
+            if !actions.isEmpty { try await perform() }
         }
         return taken
+    }
+
+    /// Takes the oldest that is held of the streams that are let in, or of all. Returns whether there was one.
+    private mutating func takeOldestHeld(anyway: Bool) -> Bool {
+        var oldest: (stream: Int, stamp: UInt64)?
+        for stream in done.indices {
+            guard let first = held.first(stream), first.stamp < oldest?.stamp ?? .max else { continue }
+            if anyway || letsIn(stream, isBatch: first.isBatch) { oldest = (stream, first.stamp) }
+        }
+        guard let oldest, let arrival = held.popFirst(oldest.stream) else { return false }
+        take(arrival)
+        return true
     }
 
     /// When nothing else comes, lets in the oldest that is held, if those that the policy waits for have ended or it looks as if they
     /// could not come. Returns how much was taken with it.
     private mutating func takeHopeless() async throws -> Int {
-        guard heldCount > 0 else { return 0 }
         var taken = 0
-        while let stream = oldestHeld({ _ in true }), isHopeless() {
-            try await takeHeld(of: stream)
+        while held.count > 0, isHopeless(), takeOldestHeld(anyway: true) {
+            if !actions.isEmpty { try await perform() }
             taken += try await 1 + takeHeld()
         }
         return taken
@@ -145,25 +145,10 @@ struct AggregateLoop: Sendable {
         return now - since >= limits.patience
     }
 
-    /// The stream whose first held one is the oldest of those that pass.
-    private func oldestHeld(_ passes: (AggregateInbox.Arrival) -> Bool) -> Int? {
-        var oldest: (stream: Int, stamp: UInt64)?
-        for stream in held.indices {
-            guard let first = held[stream].first, oldest.map({ first.stamp < $0.stamp }) ?? true, passes(first.arrival) else { continue }
-            oldest = (stream, first.stamp)
-        }
-        return oldest?.stream
-    }
-
-    private mutating func takeHeld(of stream: Int) async throws {
-        guard let next = held[stream].popFirst() else { return }
-        heldCount -= 1
-        take(next.arrival)
-        try await perform()
-    }
-
-    private func isOverLimit(_ arrival: AggregateInbox.Arrival) -> Bool {
-        arrival.isBatch && synchronizer.waitingBytes(arrival.stream) >= limits.streamBytes
+    /// Whether the next of a stream may be taken. What is no batch always may.
+    private func letsIn(_ stream: Int, isBatch: Bool) -> Bool {
+        if !isBatch || synchronizer.waitingBytes(stream) < limits.streamBytes { return true }
+        return synchronizer.isNeeded(stream)
     }
 
     /// Gives back the room of what was taken, and returns how much it was.
@@ -197,10 +182,10 @@ struct AggregateLoop: Sendable {
     private mutating func take(_ arrival: AggregateInbox.Arrival) {
         heldSince = nil
         done[arrival.stream] += arrival.weight
-        if isOverLimit(arrival) { shared.progress.withLock { $0.limitYields += 1 } }
+        let stream = arrival.stream
+        if arrival.isBatch, synchronizer.waitingBytes(stream) >= limits.streamBytes { shared.progress.withLock { $0.limitYields += 1 } }
         let moment = now ?? time.now()
         now = moment
-        let stream = arrival.stream
         switch arrival.content {
         case .end: hasEnded[stream] = true
         case .transit(.batch(let batch)): synchronizer.on(.batch(stream: stream, batch), now: moment, &actions)
