@@ -4,32 +4,39 @@ import SluiceFlow
 import SluiceTelemetry
 import Synchronization
 
-/// The graph alone, without network and store: `sluice-bench measure graph|graph-aggregated BATCHES ROWS`. An oracle sends prepared
-/// batches of one block through three components into a sink that discards.
+/// The graph alone, without network and store: `sluice-bench measure graph... BATCHES ROWS`. Oracles send prepared batches of one block
+/// through components into a sink that discards.
 struct GraphMeasure {
+    enum Shape: String, CaseIterable {
+        /// One stream through three pipes: map, filter, map.
+        case pipes = "graph"
+        /// Two streams through an aggregator, which stands in the place of the first of those pipes.
+        case aggregatedPipes = "graph-aggregated"
+        /// Two streams through an aggregator.
+        case aggregator = "graph-aggregator"
+        /// Two streams, each through one pipe that does what that aggregator does.
+        case streams = "graph-streams"
+        /// The same with an edge before each pipe, as the aggregator has its own before it.
+        case edgedStreams = "graph-edged-streams"
+
+        var isAggregated: Bool { self == .aggregator || self == .aggregatedPipes }
+        var hasTwoGraphs: Bool { self == .streams || self == .edgedStreams }
+    }
+
     let batches: Int
     let rows: Int
-    /// Whether an aggregator of two streams stands in the place of the first pipe.
-    let isAggregated: Bool
+    let shape: Shape
 
     /// Prints what it cost, and the memory of the process after a tenth of the batches and after the last.
     func run() async throws {
-        let oracle = PreparedOracle(batches: batches, rows: rows, isAggregated: isAggregated)
-        let registry = try Registry(isAggregated ? Self.behindAggregator : Self.pipes)
-        let hub = Hub(
-            Hub.Surroundings(registry: registry, journal: NoJournal(), time: .live, log: .disabled) { _, _ in oracle })
+        let oracle = PreparedOracle(batches: batches, rows: rows, shape: shape)
         let sink = DiscardingSink()
-        let definition = PipelineDefinition(name: "bench", chainID: 1, registers: [try registry.register("last")], start: 1)
-        let branch = Branch(
-            definition, goal: .range(1...UInt64(batches)), sinks: [SinkAttachment("sink", sink)], progress: PipelineProgress())
         let start = Usage.own().cpu
         let clock = ContinuousClock.now
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await hub.run() }
-            hub.join([branch])
-            let end = await branch.ended()
-            if case .failed(let error) = end { Text.say("\(error)", to: STDERR_FILENO) }
-            hub.end()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await run(oracle, sink) }
+            if shape.hasTwoGraphs { group.addTask { try await run(PreparedOracle(batches: batches, rows: rows, shape: shape), sink) } }
+            try await group.waitForAll()
         }
         guard sink.rows.load(ordering: .relaxed) == expected else { throw BenchError("rows are missing behind the graph") }
         let cpu = Usage.own().cpu - start
@@ -38,8 +45,32 @@ struct GraphMeasure {
                 + "early=\(oracle.memoryEarly.load(ordering: .relaxed)) late=\(oracle.memoryLate.load(ordering: .relaxed))")
     }
 
-    /// Rows that come out: what the filter leaves of all.
-    private var expected: Int { batches * (1...rows).reduce(0) { $0 + (($1 * 3 + 1) & 7 != 0 ? 1 : 0) } }
+    private func run(_ oracle: PreparedOracle, _ sink: DiscardingSink) async throws {
+        let (registers, last) = Self.registers(shape)
+        let registry = try Registry(registers)
+        let hub = Hub(
+            Hub.Surroundings(registry: registry, journal: NoJournal(), time: .live, log: .disabled) { _, _ in oracle })
+        let definition = PipelineDefinition(name: "bench", chainID: 1, registers: [try registry.register(last)], start: 1)
+        let branch = Branch(
+            definition, goal: .range(1...UInt64(batches)), sinks: [SinkAttachment("sink", sink)], progress: PipelineProgress())
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await hub.run() }
+            hub.join([branch])
+            let end = await branch.ended()
+            if case .failed(let error) = end { Text.say("\(error)", to: STDERR_FILENO) }
+            hub.end()
+        }
+    }
+
+    /// Rows that come out.
+    private var expected: Int {
+        switch shape {
+        case .aggregator: batches * rows
+        case .streams, .edgedStreams: 2 * batches * rows
+        // What the filter leaves.
+        case .pipes, .aggregatedPipes: batches * (1...rows).reduce(0) { $0 + (($1 * 3 + 1) & 7 != 0 ? 1 : 0) }
+        }
+    }
 
     private static func register(
         _ name: String, _ number: UInt8, _ step: NumbersPipe.Step, from source: String? = nil, shape: Schema? = nil
@@ -51,15 +82,18 @@ struct GraphMeasure {
             needs: [Need(source ?? name)], maker: source == nil ? .oracle { pipe } : .pipe { _ in pipe })
     }
 
-    private static let pipes = [
-        register("values", 201, .pass), register("mapped", 202, .map, from: "values"),
-        register("kept", 203, .filter, from: "mapped"), register("last", 204, .map, from: "kept"),
-    ]
-
-    private static let behindAggregator = [
-        register("mapped", 202, .pass, shape: NumbersAggregator.schema),
-        register("kept", 203, .filter, from: "mapped"), register("last", 204, .map, from: "kept"),
-    ]
+    /// All registers, and the one that is asked for.
+    private static func registers(_ shape: Shape) -> ([Register], String) {
+        let first =
+            shape.isAggregated
+            ? [register("mapped", 202, .pass, shape: NumbersAggregator.schema)]
+            : [register("values", 201, .pass), register("mapped", 202, .map, from: "values")]
+        switch shape {
+        case .aggregator, .streams, .edgedStreams: return (first, "mapped")
+        case .pipes, .aggregatedPipes:
+            return (first + [register("kept", 203, .filter, from: "mapped"), register("last", 204, .map, from: "kept")], "last")
+        }
+    }
 
     /// Bytes of this process that are in memory.
     static func residentBytes() -> Int {
@@ -74,12 +108,12 @@ private final class PreparedOracle: Oracle {
     let memoryLate = Atomic(0)
     private let batches: Int
     private let tables: [Table]
-    private let isAggregated: Bool
+    private let shape: GraphMeasure.Shape
     private let stamp = [BlockStamp(hash: .zero, timestamp: 1_700_000_000)]
 
-    init(batches: Int, rows: Int, isAggregated: Bool) {
+    init(batches: Int, rows: Int, shape: GraphMeasure.Shape) {
         self.batches = batches
-        self.isAggregated = isAggregated
+        self.shape = shape
         tables = [Numbers.ascending(Numbers.schema("values"), rows)]
     }
 
@@ -88,8 +122,11 @@ private final class PreparedOracle: Oracle {
     func live(from position: Position?, start: UInt64?, until: UInt64?, into egress: any Egress) async throws {}
 
     func backfill(_ range: ClosedRange<UInt64>, after position: Position?, into egress: any Egress) async throws {
-        guard isAggregated else { return try await send(into: egress, isMeasured: true) }
-        let stage = try AggregateStage(NumbersAggregator(), streams: 2, chainID: 1, into: egress)
+        if shape == .edgedStreams { return try await sendByEdge(into: egress) }
+        guard shape.isAggregated else { return try await send(into: egress, isMeasured: true) }
+        // A stream that is ahead of the other waits soon, or memory would show how far.
+        let stage = try AggregateStage(
+            NumbersAggregator(), streams: 2, chainID: 1, into: egress, limits: .init(streamBytes: 2 << 20))
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await stage.run() }
             for (index, ingress) in stage.ingresses.enumerated() {
@@ -100,6 +137,28 @@ private final class PreparedOracle: Oracle {
             }
             try await group.waitForAll()
         }
+    }
+
+    /// Has another task send, and takes what comes along the edge; in shoals, as the runtime does.
+    private func sendByEdge(into egress: any Egress) async throws {
+        let edge = Edge(capacity: 2 << 20)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await self.send(into: EdgeEgress(edge: edge), isMeasured: true)
+                edge.finish()
+            }
+            while let first = try await edge.receive() {
+                try await egress.send(first)
+                while let next = edge.receiveNow() { try await egress.send(next) }
+                try await Task.sleep(for: .microseconds(500))
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    private struct EdgeEgress: Egress {
+        let edge: Edge
+        func send(_ transit: Transit) async throws { try await edge.send(transit) }
     }
 
     private func send(into egress: any Egress, isMeasured: Bool) async throws {

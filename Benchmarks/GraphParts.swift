@@ -69,14 +69,15 @@ struct NumbersPipe: Pipe {
     }
 }
 
-/// The mapping of the pipe, over the newest block of the stream that triggers, in rows that name their bundle.
+/// The mapping of the pipe, over the first stream's block of every height, in rows that name their bundle.
 struct NumbersAggregator: Aggregator {
     static let schema = Schema(
         name: "mapped", key: ["bundle_number"], doc: "",
         fields: [Field("value", .int64, ""), Field("chain_id", .int64, ""), Field("bundle_number", .int64, "")])
 
     let schemas = [Self.schema]
-    let policy = SynchronizationPolicy.onUpdate(of: 0, others: [.any])
+    // Every bundle holds a block of each stream, whichever comes first.
+    let policy = SynchronizationPolicy.alignedByHeight()
 
     func aggregate(_ bundle: Bundle, report: inout PipeReport) throws -> [Table] {
         guard let source = bundle.inputs[0].first?.tables.first else { return [] }

@@ -23,13 +23,13 @@ import Glibc
         Cleanup.run()
     }
 
-    /// `measure STEP BLOCKS [FOLDER]`, `measure graph|graph-aggregated BATCHES ROWS`
+    /// `measure STEP BLOCKS [FOLDER]`, `measure graph... BATCHES ROWS`
     private static func measure(_ options: BenchOptions) async throws {
         let words = options.words
         guard words.count >= 3, let blocks = Int(words[2]), let data = options.data else { throw BenchError(BenchOptions.usage) }
-        if words[1] == "graph" || words[1] == "graph-aggregated" {
+        if let shape = GraphMeasure.Shape(rawValue: words[1]) {
             guard words.count > 3, let rows = Int(words[3]), blocks >= 10 else { throw BenchError(BenchOptions.usage) }
-            return try await GraphMeasure(batches: blocks, rows: rows, isAggregated: words[1] == "graph-aggregated").run()
+            return try await GraphMeasure(batches: blocks, rows: rows, shape: shape).run()
         }
         let measure = Measure(
             workload: Workload(data, isGenerated: options.isGenerated), blocks: blocks, folder: words.count > 3 ? words[3] : "")

@@ -1,15 +1,33 @@
 /// What the runtime itself costs: the graph alone, and the way of a block at the tip.
 extension Suites {
-    /// Rows or batches a CPU-second, through three components and into a sink, in one process.
+    /// What is measured of the graph.
+    private struct GraphCase {
+        let shape: GraphMeasure.Shape
+        let name: String
+        let rows: Int
+        let batches: Int
+        /// Rows a CPU-second.
+        var target: Double?
+        var stretch: Double?
+    }
+
+    /// Rows or batches a CPU-second, through components and into a sink, in one process.
     func graph() throws {
         let cases = [
-            ("graph", "three pipes, batches of 1,000 rows", 1_000, 100_000, 10_000_000.0),
-            ("graph", "three pipes, batches of one row", 1, 500_000, 500_000.0),
-            ("graph-aggregated", "aggregator + two pipes, 1,000 rows", 1_000, 100_000, nil),
-            ("graph-aggregated", "aggregator + two pipes, one row", 1, 200_000, nil),
+            GraphCase(shape: .pipes, name: "three pipes, batches of 1,000 rows", rows: 1_000, batches: 100_000, target: 10_000_000),
+            GraphCase(shape: .pipes, name: "three pipes, one row", rows: 1, batches: 500_000, target: 500_000, stretch: 1_000_000),
+            GraphCase(shape: .aggregatedPipes, name: "aggregator + two pipes, 1,000 rows", rows: 1_000, batches: 100_000),
+            GraphCase(shape: .aggregatedPipes, name: "aggregator + two pipes, one row", rows: 1, batches: 300_000),
+            GraphCase(shape: .edgedStreams, name: "two streams: edge, pipe; 1,000 rows", rows: 1_000, batches: 100_000),
+            GraphCase(shape: .aggregator, name: "aggregator of the two, 1,000 rows", rows: 1_000, batches: 100_000),
+            GraphCase(shape: .edgedStreams, name: "two streams: edge, pipe; one row", rows: 1, batches: 300_000),
+            // 2.4 us a bundle: what a batch through three pipes took before.
+            GraphCase(shape: .aggregator, name: "aggregator of the two, one row", rows: 1, batches: 300_000, target: 1e6 / 2.4),
         ]
-        for (step, name, rows, usual, target) in cases {
-            let batches = bench.blocks ?? usual
+        var piped = 0.0
+        for one in cases {
+            let (step, rows) = (one.shape.rawValue, one.rows)
+            let batches = bench.blocks ?? one.batches
             var usages: [Usage] = []
             var memory: [(early: Double, late: Double)] = []
             for _ in 0..<runs {
@@ -19,13 +37,17 @@ extension Suites {
                 usages.append(Usage(cpu: cpu, wall: wall, peak: usage.peak))
                 memory.append(((words["early"] ?? 0) / 1e6, (words["late"] ?? 0) / 1e6))
             }
-            var figure = Figure(suite: "graph", name: name, blocks: batches, bytes: 0, rows: batches * rows, runs: usages)
+            var figure = Figure(suite: "graph", name: one.name, blocks: batches, bytes: 0, rows: batches * rows, runs: usages)
             let perSecond = Double(batches * rows) / (figure.cpu * Double(batches) / 1_000)
             figure.measured = perSecond
-            if let target { figure.goals = [Figure.Goal(metric: .perCPU, target: target, stretch: rows == 1 ? 1_000_000 : nil)] }
+            if let target = one.target { figure.goals = [Figure.Goal(metric: .perCPU, target: target, stretch: one.stretch)] }
+            if one.shape == .edgedStreams { piped = figure.cpu }
+            if one.shape == .aggregator { figure.ratio = figure.cpu / piped }
             let last = memory[memory.count - 1]
             figure.note =
-                "\(Text.fixed(perSecond, 0)) rows/CPU-s; memory \(Text.fixed(last.early, 1)) MB after a tenth, \(Text.fixed(last.late, 1)) MB "
+                "\(Text.fixed(perSecond, 0)) rows/CPU-s, \(Text.fixed(figure.cpu * 1_000, 2)) us a batch or bundle; "
+                + (figure.ratio.map { "\(Text.fixed($0, 2)) times what the two streams cost apart; " } ?? "")
+                + "memory \(Text.fixed(last.early, 1)) MB after a tenth, \(Text.fixed(last.late, 1)) MB "
                 + "at the end; a block is a batch"
             emit(figure)
         }

@@ -28,7 +28,7 @@ public struct Bundle: Sendable {
 
     /// The span of the batch that is made of it.
     public var span: Span {
-        Span(first: number, parentHash: parentHash, blocks: [BlockStamp(hash: hash, timestamp: timestamp)])
+        Span(number, parentHash: parentHash, block: BlockStamp(hash: hash, timestamp: timestamp))
     }
 }
 

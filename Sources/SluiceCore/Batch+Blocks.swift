@@ -9,8 +9,8 @@ extension Batch {
         }
         var parentHash = span.parentHash
         return parts.enumerated().map { index, tables in
-            defer { parentHash = span.blocks[index].hash }
-            let block = Span(first: span.first + UInt64(index), parentHash: parentHash, blocks: [span.blocks[index]])
+            defer { parentHash = span.block(index).hash }
+            let block = Span(span.first + UInt64(index), parentHash: parentHash, block: span.block(index))
             return Batch(chainID: chainID, span: block, tables: tables)
         }
     }

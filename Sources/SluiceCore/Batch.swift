@@ -12,11 +12,29 @@ public struct Batch: Sendable {
     }
 
     /// The table of a name; nil when the batch does not carry it.
-    public func table(_ name: String) -> Table? { tables.first { $0.schema.name == name } }
+    public func table(_ name: String) -> Table? { index(of: name).map { tables[$0] } }
 
-    public var rowCount: Int { tables.reduce(0) { $0 + $1.rowCount } }
+    /// The rows of the table of a name; 0 when the batch does not carry it.
+    public func rowCount(of name: String) -> Int { index(of: name).map { tables[$0].rowCount } ?? 0 }
+
+    // By index: these are asked of every batch at every step, and a loop over elements copies them.
+    private func index(of name: String) -> Int? {
+        for index in tables.indices where tables[index].schema.isNamed(name) { return index }
+        return nil
+    }
+
+    public var rowCount: Int {
+        var count = 0
+        for index in tables.indices { count += tables[index].rowCount }
+        return count
+    }
+
     /// Bytes of memory the batch holds.
-    public var byteCount: Int { tables.reduce(0) { $0 + $1.byteCount } }
+    public var byteCount: Int {
+        var count = 0
+        for index in tables.indices { count += tables[index].byteCount }
+        return count
+    }
 }
 
 /// What an edge carries, in order.

@@ -31,27 +31,44 @@ public struct Span: Hashable, Sendable {
     public let first: UInt64
     /// Hash of the parent of the first block: what must come before.
     public let parentHash: Hash32
-    /// At least one.
-    public let blocks: [BlockStamp]
+    /// The first block: at the tip a span has no other, and needs no memory beside its own.
+    private let head: BlockStamp
+    /// All blocks when there are several, else none.
+    private let all: [BlockStamp]
 
     public init(first: UInt64, parentHash: Hash32, blocks: [BlockStamp]) {
         precondition(!blocks.isEmpty, "a span without blocks")
         self.first = first
         self.parentHash = parentHash
-        self.blocks = blocks
+        head = blocks[0]
+        all = blocks.count > 1 ? blocks : []
+    }
+
+    /// Of one block.
+    public init(_ number: UInt64, parentHash: Hash32, block: BlockStamp) {
+        first = number
+        self.parentHash = parentHash
+        head = block
+        all = []
     }
 
     /// How many blocks.
-    public var count: Int { blocks.count }
+    public var count: Int { max(1, all.count) }
+
+    /// At least one.
+    public var blocks: [BlockStamp] { all.isEmpty ? [head] : all }
+
+    /// One of the blocks by its place, from 0.
+    public func block(_ index: Int) -> BlockStamp { index == 0 ? head : all[index] }
 
     /// The last block.
-    public var last: BlockRef { BlockRef(number: first + UInt64(blocks.count - 1), hash: blocks[blocks.count - 1].hash) }
+    public var last: BlockRef { BlockRef(number: first + UInt64(count - 1), hash: block(count - 1).hash) }
 
     /// Seconds since 1970 of the last block.
-    public var lastTimestamp: UInt64 { blocks[blocks.count - 1].timestamp }
+    public var lastTimestamp: UInt64 { block(count - 1).timestamp }
 
     /// The hash of a block of the span, or of the parent of the first.
-    public func hash(_ number: UInt64) -> Hash32 { number < first ? parentHash : blocks[Int(number - first)].hash }
+    public func hash(_ number: UInt64) -> Hash32 { number < first ? parentHash : block(Int(number - first)).hash }
 
     /// The blocks up to `number`, which must be one of them.
     public func through(_ number: UInt64) -> Span {

@@ -56,6 +56,9 @@ public struct Schema: Hashable, Sendable {
     /// One line for the generated reference.
     public var doc: String { shape.doc }
 
+    public func isNamed(_ name: String) -> Bool { shape.name == name }
+    public func isNamed(as other: Schema) -> Bool { shape === other.shape || shape.name == other.shape.name }
+
     public static func == (a: Schema, b: Schema) -> Bool {
         a.shape === b.shape || a.name == b.name && a.fields == b.fields && a.key == b.key && a.doc == b.doc
     }

@@ -26,15 +26,35 @@ public final class PipelineProgress: Sendable {
         public init() {}
     }
 
-    private let state = Mutex(Snapshot())
+    private struct State {
+        var snapshot = Snapshot()
+        /// Rows by table, as `snapshot` has them when it is asked for: few tables, found by their schemas' identity at every batch.
+        var rows: [(schema: Schema, count: Int)] = []
+
+        mutating func count(_ table: Table) {
+            for index in rows.indices where rows[index].schema.isNamed(as: table.schema) {
+                rows[index].count += table.rowCount
+                return
+            }
+            rows.append((table.schema, table.rowCount))
+        }
+    }
+
+    private let state = Mutex(State())
 
     public init() {}
 
-    public var snapshot: Snapshot { state.withLock { $0 } }
+    public var snapshot: Snapshot {
+        state.withLock { state in
+            var snapshot = state.snapshot
+            for (schema, count) in state.rows { snapshot.rows[schema.name] = count }
+            return snapshot
+        }
+    }
 
     /// Takes note of something; called by the runtime and by oracles.
     public func note(_ event: OracleEvent) {
-        state.withLock { state in
+        update { state in
             switch event {
             case .head(let head): state.head = head
             case .reorganisation(let depth):
@@ -45,5 +65,15 @@ public final class PipelineProgress: Sendable {
         }
     }
 
-    func update(_ change: (inout Snapshot) -> Void) { state.withLock { change(&$0) } }
+    /// Takes note of tables that were sent on.
+    func sent(_ tables: [Table], of span: Span) {
+        state.withLock { state in
+            state.snapshot.emitted = span.last
+            state.snapshot.emittedTimestamp = span.lastTimestamp
+            state.snapshot.blocks += UInt64(span.count)
+            for index in tables.indices { state.count(tables[index]) }
+        }
+    }
+
+    func update(_ change: (inout Snapshot) -> Void) { state.withLock { change(&$0.snapshot) } }
 }

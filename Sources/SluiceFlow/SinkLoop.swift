@@ -18,7 +18,7 @@ struct SinkLoop: Sendable {
         defer { edge.end() }
         let (graphEdge, edge) = (edge, edge.edge)
         var finality = Finality()
-        var gathering = Gathering()
+        var gathering = Gathering(capacity: edge.capacity)
         while true {
             let next: Transit?
             if let ready = edge.receiveNow() {
@@ -26,17 +26,17 @@ struct SinkLoop: Sendable {
             } else {
                 if flushesWhenIdle {
                     if edge.isIdle { note(try await sink.inTurn { try await sink.flush() }) }
-                } else if gathering.pauses(now: time.now()) {
-                    try? await time.sleep(Gathering.pause)
+                } else if let pause = gathering.pause(now: time.now()) {
+                    try? await time.sleep(pause)
                     continue
                 }
                 next = try await edge.receive()
             }
-            gathering.took()
             guard let next else {
                 note(try await sink.inTurn { try await sink.flush() })
                 return try await keep(&finality, step: 1)
             }
+            gathering.took(1, weight: EdgeItem.weight(of: next))
             do {
                 if !sink.turn.enterNow() { await sink.turn.enter() }
                 defer { sink.turn.leave() }
@@ -65,8 +65,8 @@ struct SinkLoop: Sendable {
     private func take(_ transit: Transit) async throws {
         switch transit {
         case .batch(let batch):
-            let ready = sink.holdsBack ? sink.held.withLock { $0.take(batch) } : [batch]
-            for batch in ready { note(try await sink.write(batch)) }
+            guard sink.holdsBack else { return note(try await sink.write(batch)) }
+            for batch in sink.held.withLock({ $0.take(batch) }) { note(try await sink.write(batch)) }
         case .finalized(let number):
             try await sink.finalized(number)
             guard sink.holdsBack else { return }

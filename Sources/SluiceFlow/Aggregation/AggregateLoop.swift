@@ -1,8 +1,8 @@
 import SluiceCore
 import Synchronization
 
-/// What an aggregator's task does, over and over: take what came first, of the streams that are let in; tell the synchronizer; do
-/// what it says.
+/// What an aggregator's task does, over and over: take what came, in its order, of the streams that are let in; tell the synchronizer;
+/// do what it says.
 struct AggregateLoop: Sendable {
     private var synchronizer: Synchronizer
     private var aggregator: any Aggregator
@@ -12,22 +12,28 @@ struct AggregateLoop: Sendable {
     private let limits: AggregateStage.Limits
     private let time: TimeSource
     private let report: @Sendable (PipeReport) async throws -> Void
-    private let ingresses: [AggregateIngress]
-    private let bell: Doorbell
+    private let inbox: AggregateInbox
     private let shared: AggregateStage.Shared
 
-    /// The next of each stream.
-    private var hands: [AggregateIngress.Arrival?]
+    /// What is being taken.
+    private var line: [AggregateInbox.Arrival] = []
+    /// What the synchronizer said last.
+    private var actions: [Synchronizer.Action] = []
+    private var held: HeldArrivals
+    /// Bytes of each stream that were taken and for which no room was given back.
+    private var done: [Int]
     private var hasEnded: [Bool]
     /// Since when nothing has been done because a limit forbids it.
     private var heldSince: MonotonicTime?
     /// When the timer that is set will ring.
     private var timer: MonotonicTime?
+    /// Asked for once, until something was waited for.
+    private var now: MonotonicTime?
 
     init(
         synchronizer: Synchronizer, aggregator: any Aggregator, chainID: UInt64, egress: any Egress, records: (any BundleRecords)?,
         limits: AggregateStage.Limits, time: TimeSource, report: @escaping @Sendable (PipeReport) async throws -> Void,
-        ingresses: [AggregateIngress], bell: Doorbell, shared: AggregateStage.Shared
+        streams: Int, inbox: AggregateInbox, shared: AggregateStage.Shared
     ) {
         self.synchronizer = synchronizer
         self.aggregator = aggregator
@@ -37,33 +43,34 @@ struct AggregateLoop: Sendable {
         self.limits = limits
         self.time = time
         self.report = report
-        self.ingresses = ingresses
-        self.bell = bell
+        self.inbox = inbox
         self.shared = shared
-        hands = ingresses.map { _ in nil }
-        hasEnded = ingresses.map { _ in false }
+        held = HeldArrivals(streams: streams)
+        done = [Int](repeating: 0, count: streams)
+        hasEnded = [Bool](repeating: false, count: streams)
     }
 
     mutating func run() async throws {
-        var gathering = Gathering()
+        var gathering = Gathering(capacity: inbox.capacity)
         try await withThrowingDiscardingTaskGroup { group in
             while !hasEnded.allSatisfy({ $0 }) {
                 try Task.checkCancellation()
-                if let stream = choose() {
-                    heldSince = nil
-                    gathering.took()
-                    try await take(stream)
+                now = nil
+                let taken = try await takeLine() + takeHopeless()
+                if taken > 0 {
+                    gathering.took(taken, weight: giveBack())
                     continue
                 }
-                if gathering.pauses(now: time.now()) {
-                    try? await time.sleep(Gathering.pause)
+                if let pause = gathering.pause(now: time.now()) {
+                    try? await time.sleep(pause)
                     continue
                 }
                 setTimer(&group)
-                try await bell.wait()
+                try await inbox.wait()
                 let now = time.now()
                 if let timer, timer <= now { self.timer = nil }
-                if let deadline = synchronizer.deadline, deadline <= now { try await perform(synchronizer.on(.tick, now: now)) }
+                if let deadline = synchronizer.deadline, deadline <= now { synchronizer.on(.tick, now: now, &actions) }
+                try await perform()
             }
             group.cancelAll()
         }
@@ -71,36 +78,89 @@ struct AggregateLoop: Sendable {
 
     // MARK: - What comes next
 
-    /// The stream whose next comes first of those that are let in; nil when there is none.
-    private mutating func choose() -> Int? {
-        var chosen: Int?
-        var held: Int?
-        for stream in ingresses.indices {
-            if hands[stream] == nil { hands[stream] = ingresses[stream].receiveNow() }
-            guard let arrival = hands[stream] else { continue }
-            let isHeld = isOverLimit(stream, arrival) && !synchronizer.isNeeded(stream)
-            let best = isHeld ? held : chosen
-            guard best.flatMap({ hands[$0]?.stamp }).map({ arrival.stamp < $0 }) ?? true else { continue }
-            if isHeld { held = stream } else { chosen = stream }
+    /// Takes all that came, of the streams that are let in. Returns how much it was.
+    private mutating func takeLine() async throws -> Int {
+        guard inbox.take(&line) else { return 0 }
+        var taken = 0
+        for index in line.indices {
+            guard takeOrHold(index) else { continue }
+            taken += 1
+            if !actions.isEmpty { try await perform() }
+            // What it has let in came before the rest of the line.
+            if held.count > 0 { taken += try await takeHeld() }
         }
-        if let chosen {
-            if let arrival = hands[chosen], isOverLimit(chosen, arrival) { shared.progress.withLock { $0.limitYields += 1 } }
-            return chosen
+        line.removeAll(keepingCapacity: true)
+        return taken
+    }
+
+    /// Takes one of the line if its stream is let in, else holds it. Returns whether it was taken.
+    private mutating func takeOrHold(_ index: Int) -> Bool {
+        let arrival = line[index]
+        if held.isEmpty(arrival.stream), letsIn(arrival.stream, isBatch: arrival.isBatch) {
+            take(arrival)
+            return true
         }
-        guard let held else { return nil }
+        held.hold(arrival)
+        return false
+    }
+
+    /// Takes what was held and is let in now, the oldest first. Returns how much it was.
+    private mutating func takeHeld() async throws -> Int {
+        var taken = 0
+        while takeOldestHeld(anyway: false) {
+            taken += 1
+            if !actions.isEmpty { try await perform() }
+        }
+        return taken
+    }
+
+    /// Takes the oldest that is held of the streams that are let in, or of all. Returns whether there was one.
+    private mutating func takeOldestHeld(anyway: Bool) -> Bool {
+        var oldest: (stream: Int, stamp: UInt64)?
+        for stream in done.indices {
+            guard let first = held.first(stream), first.stamp < oldest?.stamp ?? .max else { continue }
+            if anyway || letsIn(stream, isBatch: first.isBatch) { oldest = (stream, first.stamp) }
+        }
+        guard let oldest, let arrival = held.popFirst(oldest.stream) else { return false }
+        take(arrival)
+        return true
+    }
+
+    /// When nothing else comes, lets in the oldest that is held, if those that the policy waits for have ended or it looks as if they
+    /// could not come. Returns how much was taken with it.
+    private mutating func takeHopeless() async throws -> Int {
+        var taken = 0
+        while held.count > 0, isHopeless(), takeOldestHeld(anyway: true) {
+            if !actions.isEmpty { try await perform() }
+            taken += try await 1 + takeHeld()
+        }
+        return taken
+    }
+
+    private mutating func isHopeless() -> Bool {
+        if hasEnded.indices.allSatisfy({ !synchronizer.isNeeded($0) || hasEnded[$0] }) { return true }
         let now = time.now()
         let since = heldSince ?? now
         heldSince = since
-        // Those that the policy waits for have ended, or it looks as if they could not come.
-        let isHopeless = ingresses.indices.allSatisfy { !synchronizer.isNeeded($0) || hasEnded[$0] }
-        guard isHopeless || now - since >= limits.patience else { return nil }
-        shared.progress.withLock { $0.limitYields += 1 }
-        return held
+        return now - since >= limits.patience
     }
 
-    private func isOverLimit(_ stream: Int, _ arrival: AggregateIngress.Arrival) -> Bool {
-        guard case .transit(.batch) = arrival.content else { return false }
-        return synchronizer.waitingBytes(stream) >= limits.streamBytes
+    /// Whether the next of a stream may be taken. What is no batch always may.
+    private func letsIn(_ stream: Int, isBatch: Bool) -> Bool {
+        if !isBatch || synchronizer.waitingBytes(stream) < limits.streamBytes { return true }
+        return synchronizer.isNeeded(stream)
+    }
+
+    /// Gives back the room of what was taken, and returns how much it was.
+    private mutating func giveBack() -> Int {
+        inbox.release(done)
+        publish()
+        var weight = 0
+        for stream in done.indices {
+            weight += done[stream]
+            done[stream] = 0
+        }
+        return weight
     }
 
     /// Has the bell rung when a wait ends.
@@ -109,32 +169,43 @@ struct AggregateLoop: Sendable {
         guard let next = [synchronizer.deadline, patience].compactMap({ $0 }).min() else { return }
         if let timer, timer <= next { return }
         timer = next
-        group.addTask { [time, bell] in
+        group.addTask { [time, inbox] in
             // Cancelled with the group, when nobody listens any more.
             while !Task.isCancelled, case let rest = next - time.now(), rest > .zero { try? await time.sleep(rest) }
-            bell.ring()
+            inbox.ring()
         }
     }
 
     // MARK: - What is done
 
-    private mutating func take(_ stream: Int) async throws {
-        guard let arrival = hands[stream] else { return }
-        hands[stream] = nil
+    /// Tells the synchronizer, and notes what it says.
+    private mutating func take(_ arrival: AggregateInbox.Arrival) {
+        heldSince = nil
+        done[arrival.stream] += arrival.weight
+        let stream = arrival.stream
+        if arrival.isBatch, synchronizer.waitingBytes(stream) >= limits.streamBytes { shared.progress.withLock { $0.limitYields += 1 } }
+        let moment = now ?? time.now()
+        now = moment
         switch arrival.content {
         case .end: hasEnded[stream] = true
-        case .transit(.batch(let batch)): try await perform(synchronizer.on(.batch(stream: stream, batch), now: time.now()))
-        case .transit(.rollback(let position)):
-            try await perform(synchronizer.on(.rollback(stream: stream, to: position), now: time.now()))
-        case .transit(.finalized(let number)):
-            try await perform(synchronizer.on(.finalized(stream: stream, number), now: time.now()))
+        case .transit(.batch(let batch)): synchronizer.on(.batch(stream: stream, batch), now: moment, &actions)
+        case .transit(.rollback(let position)): synchronizer.on(.rollback(stream: stream, to: position), now: moment, &actions)
+        case .transit(.finalized(let number)): synchronizer.on(.finalized(stream: stream, number), now: moment, &actions)
         }
     }
 
-    private mutating func perform(_ actions: [Synchronizer.Action]) async throws {
-        for action in actions {
-            switch action {
-            case .emit(let bundle, let record): try await emit(bundle, record)
+    private mutating func perform() async throws {
+        // Others may take their time.
+        now = nil
+        publish()
+        for index in actions.indices {
+            switch actions[index] {
+            case .emit(let bundle, let record):
+                var said = PipeReport()
+                let tables = try aggregator.aggregate(bundle, report: &said)
+                if !said.filtered.isEmpty || !said.deadLetters.isEmpty { try await report(said) }
+                if let records { try await records.remember(record) }
+                try await egress.send(.batch(Batch(chainID: chainID, span: bundle.span, tables: tables)))
             case .rollback(let bundle):
                 aggregator.rollback(toBundle: bundle.number == 0 ? nil : bundle.number)
                 try await egress.send(.rollback(to: bundle))
@@ -144,18 +215,15 @@ struct AggregateLoop: Sendable {
             case .fail(let error): throw error
             }
         }
+        actions.removeAll(keepingCapacity: true)
+    }
+
+    /// Tells whoever watches.
+    private func publish() {
         shared.progress.withLock { progress in
             progress.head = synchronizer.head
             progress.counts = synchronizer.counts
-            for stream in ingresses.indices { progress.waitingBytes[stream] = synchronizer.waitingBytes(stream) }
+            for stream in done.indices { progress.waitingBytes[stream] = synchronizer.waitingBytes(stream) }
         }
-    }
-
-    private mutating func emit(_ bundle: Bundle, _ record: BundleRecord) async throws {
-        var said = PipeReport()
-        let tables = try aggregator.aggregate(bundle, report: &said)
-        if !said.filtered.isEmpty || !said.deadLetters.isEmpty { try await report(said) }
-        try await records?.remember(record)
-        try await egress.send(.batch(Batch(chainID: chainID, span: bundle.span, tables: tables)))
     }
 }

@@ -14,7 +14,7 @@ public final class AggregateStage: Sendable {
     public struct Limits: Hashable, Sendable {
         /// Bytes of a stream that may wait for the others.
         public var streamBytes: Int
-        /// Bytes that may wait on the edge before.
+        /// Bytes of a stream that may wait before that.
         public var edgeBytes: Int
         /// How long nothing may come while a sender is suspended.
         public var patience: Duration
@@ -41,7 +41,7 @@ public final class AggregateStage: Sendable {
     public let ingresses: [AggregateIngress]
     /// Where each stream must be read from, exclusively; nil for where it begins.
     public let readFrom: [Position?]
-    private let bell: Doorbell
+    private let inbox: AggregateInbox
     private let loop: Mutex<AggregateLoop?>
     private let shared: Shared
 
@@ -65,15 +65,15 @@ public final class AggregateStage: Sendable {
     ) throws(SluiceError) {
         for schema in aggregator.schemas { try schema.checkAggregated() }
         let synchronizer = try Synchronizer(policy: aggregator.policy, streams: streams, resuming: resuming)
-        let bell = Doorbell()
-        self.bell = bell
-        ingresses = (0..<streams).map { _ in AggregateIngress(capacity: max(1, limits.edgeBytes), bell: bell) }
+        let inbox = AggregateInbox(streams: streams, capacity: limits.edgeBytes)
+        self.inbox = inbox
+        ingresses = (0..<streams).map { AggregateIngress(stream: $0, inbox: inbox) }
         readFrom = synchronizer.readFrom
         shared = Shared(Progress(head: synchronizer.head, waitingBytes: [Int](repeating: 0, count: streams)))
         loop = Mutex(
             AggregateLoop(
                 synchronizer: synchronizer, aggregator: aggregator, chainID: chainID, egress: egress, records: records, limits: limits,
-                time: time, report: report, ingresses: ingresses, bell: bell, shared: shared))
+                time: time, report: report, streams: streams, inbox: inbox, shared: shared))
     }
 
     public var progress: Progress { shared.progress.withLock { $0 } }
@@ -88,8 +88,10 @@ public final class AggregateStage: Sendable {
         guard var loop else { throw SluiceError(.init("aggregate_twice"), .fatal, "an aggregator was run twice") }
         do {
             try await loop.run()
+            // Whoever sends behind the end of a stream must not wait for ever.
+            inbox.fail(EdgeFinished())
         } catch {
-            for ingress in ingresses { ingress.fail(error) }
+            inbox.fail(error)
             throw error
         }
     }

@@ -27,7 +27,7 @@ extension Bundle {
                 put(UInt32(truncatingIfNeeded: input.count))
                 for block in input {
                     put(block.span.first)
-                    let stamp = block.span.blocks[0]
+                    let stamp = block.span.block(0)
                     put(stamp.hash)
                     timestamp = max(timestamp, stamp.timestamp)
                 }

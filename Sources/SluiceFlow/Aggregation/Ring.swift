@@ -14,7 +14,7 @@ struct Ring<Element: Sendable>: Sendable {
         return element
     }
 
-    mutating func append(_ element: Element) {
+    mutating func append(_ element: consuming Element) {
         if count == slots.count { grow() }
         slots[(head + count) & (slots.count - 1)] = element
         count += 1
@@ -22,8 +22,9 @@ struct Ring<Element: Sendable>: Sendable {
 
     /// Takes out the first element; there must be one.
     mutating func removeFirst() -> Element {
-        let element = self[0]
-        slots[head] = nil
+        precondition(count > 0, "an empty ring")
+        // Taken, not copied: what it refers to is not counted up and down again.
+        guard let element = slots[head].take() else { preconditionFailure("an empty slot in the ring") }
         head = (head + 1) & (slots.count - 1)
         count -= 1
         return element
@@ -31,9 +32,9 @@ struct Ring<Element: Sendable>: Sendable {
 
     /// Takes out the last element; there must be one.
     @discardableResult mutating func removeLast() -> Element {
-        let element = self[count - 1]
+        precondition(count > 0, "an empty ring")
         count -= 1
-        slots[(head + count) & (slots.count - 1)] = nil
+        guard let element = slots[(head + count) & (slots.count - 1)].take() else { preconditionFailure("an empty slot in the ring") }
         return element
     }
 

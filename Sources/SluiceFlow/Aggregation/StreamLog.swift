@@ -2,8 +2,8 @@ import SluiceCore
 
 /// The blocks of one stream that may still be asked for: those that wait, and those in bundles that may be undone.
 struct StreamLog: Sendable {
+    /// What is known of a block. Apart from the block itself, because it is asked for often, and copies of this cost nothing.
     struct Entry: Sendable {
-        let batch: Batch
         let hash: Hash32
         let timestamp: UInt64
         /// The greatest time up to here: blocks whose times go back do not take back what the stream has passed.
@@ -16,6 +16,7 @@ struct StreamLog: Sendable {
     }
 
     private(set) var entries = Ring<Entry>()
+    private var blocks = Ring<Batch>()
     /// The block that must come next; nil before anything is known of the stream.
     private(set) var next: UInt64?
     /// The block before `next`, when there is one.
@@ -55,6 +56,9 @@ struct StreamLog: Sendable {
     /// An entry by its number, which must be there.
     func entry(_ number: UInt64) -> Entry { entries[Int(number - first)] }
 
+    /// A block by its number, which must be there.
+    func batch(_ number: UInt64) -> Batch { blocks[Int(number - first)] }
+
     func holds(_ number: UInt64) -> Bool { !entries.isEmpty && number >= first && number - first < UInt64(entries.count) }
 
     /// A block by its number, as far as it is known.
@@ -65,10 +69,13 @@ struct StreamLog: Sendable {
     }
 
     /// Whether a block fits: it is the next one, and descends from the one before.
-    func accepts(_ span: Span) -> Bool {
-        guard let next else { return expected.keys.allSatisfy { $0 >= span.first } }
-        return span.first == next && (lastHash.map { $0 == span.parentHash } ?? true)
+    @inline(__always) func accepts(_ span: Span) -> Bool {
+        guard let next else { return isBeforeExpected(span.first) }
+        guard let lastHash else { return span.first == next }
+        return span.first == next && lastHash == span.parentHash
     }
+
+    private func isBeforeExpected(_ number: UInt64) -> Bool { expected.keys.allSatisfy { $0 >= number } }
 
     /// Forgets what an earlier process knew of a block; returns whether it was another block.
     mutating func contradicts(_ number: UInt64, _ hash: Hash32) -> Bool {
@@ -76,12 +83,14 @@ struct StreamLog: Sendable {
         return known != hash
     }
 
-    mutating func append(_ entry: Entry, number: UInt64) {
+    mutating func append(_ batch: Batch, _ entry: Entry) {
+        let number = batch.span.first
         if next == nil, number > 0 {
-            base = Position(number: number - 1, hash: entry.batch.span.parentHash)
+            base = Position(number: number - 1, hash: batch.span.parentHash)
             began = began ?? base
         }
         entries.append(entry)
+        blocks.append(batch)
         next = number + 1
         visible = number + 1
         lastHash = entry.hash
@@ -110,6 +119,7 @@ struct StreamLog: Sendable {
         while !entries.isEmpty, first < number {
             let at = first
             base = Position(number: at, hash: entries.removeFirst().hash)
+            _ = blocks.removeFirst()
         }
     }
 
@@ -130,6 +140,7 @@ struct StreamLog: Sendable {
 
     private mutating func dropLast() {
         entries.removeLast()
+        blocks.removeLast()
         next = next.map { $0 - 1 }
     }
 }

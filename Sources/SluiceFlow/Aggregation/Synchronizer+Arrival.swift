@@ -24,7 +24,7 @@ extension Synchronizer {
             }
             var end = streams[stream].visible
             if stream == trigger || others.cardinality(of: stream, trigger) == .atMostOne { end = first + 1 }
-            step.inputs.append(end == first + 1 ? [streams[stream].entry(first).batch] : batches(stream, first..<end))
+            step.inputs.append(end == first + 1 ? [streams[stream].batch(first)] : batches(stream, first..<end))
             step.marks[stream].taken = end
         }
         return .step(step)
@@ -66,7 +66,7 @@ extension Synchronizer {
             }
             let number = marks[stream].taken - 1
             guard streams[stream].holds(number) else { return nil }
-            step.inputs.append([streams[stream].entry(number).batch])
+            step.inputs.append([streams[stream].batch(number)])
         }
         return step
     }

@@ -37,7 +37,7 @@ extension Synchronizer {
                 step.marks[stream].lateBelow = isBeyond || end == .max ? .max : end + 1
                 continue
             }
-            step.inputs.append([streams[stream].entry(number).batch])
+            step.inputs.append([streams[stream].batch(number)])
             step.marks[stream].taken = number + 1
         }
         return .step(step)

@@ -4,16 +4,17 @@ extension Synchronizer {
     /// What another process must know to go on behind a bundle.
     func record(of bundle: BlockRef, parentHash: Hash32, _ marks: [StreamMark]) -> BundleRecord {
         let marks = streams.indices.map { index in
-            let (stream, mark) = (streams[index], marks[index])
-            let taken = mark.taken > 0 ? stream.ref(mark.taken - 1) : nil
-            var readFrom = taken ?? stream.began
+            let mark = marks[index]
+            let taken = mark.taken > 0 ? streams[index].ref(mark.taken - 1) : nil
+            var readFrom = taken ?? streams[index].began
             if policy.keepsNewest, let taken {
                 // The newest block is asked for again.
-                let parentHash = stream.entry(taken.number).batch.span.parentHash
+                let parentHash = streams[index].batch(taken.number).span.parentHash
                 readFrom = taken.number > 0 ? Position(number: taken.number - 1, hash: parentHash) : nil
             }
             return BundleRecord.Mark(
-                taken: taken, seen: mark.seen > 0 ? stream.ref(mark.seen - 1) : nil, readFrom: readFrom, began: stream.began,
+                taken: taken, seen: mark.seen > 0 ? streams[index].ref(mark.seen - 1) : nil, readFrom: readFrom,
+                began: streams[index].began,
                 lateBelow: mark.lateBelow)
         }
         return BundleRecord(number: bundle.number, hash: bundle.hash, parentHash: parentHash, marks: marks)

@@ -57,7 +57,7 @@ extension Synchronizer {
     /// The first block of a stream that waits.
     func front(_ stream: Int) -> UInt64? { streams[stream].front(taken: log.last.marks[stream].taken) }
 
-    func batches(_ stream: Int, _ numbers: Range<UInt64>) -> [Batch] { numbers.map { streams[stream].entry($0).batch } }
+    func batches(_ stream: Int, _ numbers: Range<UInt64>) -> [Batch] { numbers.map { streams[stream].batch($0) } }
 }
 
 extension [Cardinality] {

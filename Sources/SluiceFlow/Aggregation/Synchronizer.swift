@@ -107,7 +107,13 @@ public struct Synchronizer: Sendable {
     /// Takes what happened, and says what to do about it, in order.
     public mutating func on(_ event: Event, now: MonotonicTime) -> [Action] {
         var actions: [Action] = []
-        guard !isHalted else { return actions }
+        on(event, now: now, &actions)
+        return actions
+    }
+
+    /// The same, for a driver that keeps the list.
+    mutating func on(_ event: Event, now: MonotonicTime, _ actions: inout [Action]) {
+        guard !isHalted else { return }
         do throws(SluiceError) {
             switch event {
             case .batch(let stream, let batch):
@@ -131,7 +137,6 @@ public struct Synchronizer: Sendable {
             deadline = nil
             actions.append(.fail(error))
         }
-        return actions
     }
 
     // MARK: - What comes in
@@ -141,7 +146,7 @@ public struct Synchronizer: Sendable {
     ) throws(SluiceError) {
         let span = batch.span
         guard streams[stream].accepts(span) else { throw .streamBroken(stream, at: span.first, expected: streams[stream].next) }
-        let stamp = span.blocks[0]
+        let stamp = span.block(0)
         if streams[stream].contradicts(span.first, stamp.hash) {
             // The block before is the same still, or it would have been contradicted itself.
             guard span.first > 0 else { throw .streamBroken(stream, at: 0, expected: nil) }
@@ -151,9 +156,9 @@ public struct Synchronizer: Sendable {
         moment = arrivals
         let timestamp = min(stamp.timestamp, .max - 1)
         let entry = StreamLog.Entry(
-            batch: batch, hash: stamp.hash, timestamp: timestamp, reached: max(timestamp, streams[stream].entries.last?.reached ?? 0),
+            hash: stamp.hash, timestamp: timestamp, reached: max(timestamp, streams[stream].entries.last?.reached ?? 0),
             arrival: arrivals, since: now, weight: 1024 + batch.byteCount)
-        streams[stream].append(entry, number: span.first)
+        streams[stream].append(batch, entry)
         if span.first >= log.last.marks[stream].taken { waiting[stream] += entry.weight }
         try advance(now, &actions)
     }

@@ -11,6 +11,8 @@ public final class Edge: Sendable {
         let thread: WorkerThread
     }
 
+    /// Bytes that may wait for the reader in memory.
+    let capacity: Int
     private let state: Mutex<EdgeState>
     private let disk: Disk?
     private let onTrouble: @Sendable (SluiceError) -> Void
@@ -28,6 +30,7 @@ public final class Edge: Sendable {
 
     init(capacity: Int, policy: EdgePolicy, calls: SpillCalls, onTrouble: @escaping @Sendable (SluiceError) -> Void) {
         precondition(capacity > 0, "an edge without room")
+        self.capacity = capacity
         self.onTrouble = onTrouble
         state = Mutex(EdgeState(capacity: capacity, policy: policy))
         if case .spill(let space) = policy {
@@ -54,12 +57,26 @@ public final class Edge: Sendable {
     /// Hands a transit over; what happens when there is no room is up to the policy. Throws when the edge ended or the task is cancelled.
     public func send(_ transit: Transit) async throws {
         let item = EdgeItem(transit)
-        let isCancelled = Task.isCancelled
-        switch state.withLock({ $0.offer(item, isCancelled: isCancelled) }) {
-        case .taken(let wake): carryOut(wake)
+        switch offer(item) {
+        case .taken: return
         case .refused(let error): throw error
         case .full: try await wait(with: item)
         }
+    }
+
+    /// The same for who will not wait: returns false when nothing was handed over, because there is no room or nothing is taken any
+    /// more. `send` does the one and says the other.
+    func sendNow(_ transit: Transit) -> Bool {
+        if case .taken = offer(EdgeItem(transit)) { return true }
+        return false
+    }
+
+    private func offer(_ item: EdgeItem) -> EdgeState.Offer {
+        let isCancelled = Task.isCancelled
+        var wake: EdgeWake?
+        let offer = state.withLock { $0.offer(item, isCancelled: isCancelled, &wake) }
+        if let wake { carryOut(wake) }
+        return offer
     }
 
     private func wait(with item: EdgeItem) async throws {
@@ -67,22 +84,22 @@ public final class Edge: Sendable {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 // There may be room by now. A task that is cancelled after this question finds its sender in the line.
+                var wake: EdgeWake?
                 let offer = state.withLock { state in
-                    let offer = state.offer(item, isCancelled: Task.isCancelled)
-                    if case .full = offer { state.suspend(EdgeState.Sender(id: id, item: item, continuation: continuation)) }
+                    let offer = state.offer(item, isCancelled: Task.isCancelled, &wake)
+                    if case .full = offer { state.suspend(EdgeState.Sender(id: id, item: item, waiter: Waiter(continuation))) }
                     return offer
                 }
+                if let wake { carryOut(wake) }
                 switch offer {
-                case .taken(let wake):
-                    carryOut(wake)
-                    continuation.resume()
+                case .taken: continuation.resume()
                 case .refused(let error): continuation.resume(throwing: error)
                 case .full: break
                 }
             }
         } onCancel: {
             guard let (sender, wake) = state.withLock({ $0.withdraw(id) }) else { return }
-            sender.continuation.resume(throwing: CancellationError())
+            sender.waiter.resume(throwing: CancellationError())
             carryOut(wake)
         }
     }
@@ -91,10 +108,11 @@ public final class Edge: Sendable {
 
     /// The next transit; nil when the edge was finished and is empty. Suspends while there is none.
     public func receive() async throws -> Transit? {
-        switch state.withLock({ $0.take() }) {
-        case .transit(let transit, let wake):
-            carryOut(wake)
-            return transit
+        var wake: EdgeWake?
+        let next = state.withLock { $0.take(&wake) }
+        if let wake { carryOut(wake) }
+        switch next {
+        case .transit(let transit): return transit
         case .end: return nil
         case .failed(let error): throw error
         case .none: return try await wait()
@@ -104,17 +122,17 @@ public final class Edge: Sendable {
     private func wait() async throws -> Transit? {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Transit?, any Error>) in
+                var wake: EdgeWake?
                 let next: EdgeState.Next? = state.withLock { state in
-                    let next = state.take()
+                    let next = state.take(&wake)
                     guard case .none = next else { return next }
                     if Task.isCancelled { return .failed(CancellationError()) }
-                    state.await(continuation)
+                    state.await(Waiter(continuation))
                     return nil
                 }
+                if let wake { carryOut(wake) }
                 switch next {
-                case .transit(let transit, let wake):
-                    carryOut(wake)
-                    continuation.resume(returning: transit)
+                case .transit(let transit): continuation.resume(returning: transit)
                 case .end: continuation.resume(returning: nil)
                 case .failed(let error): continuation.resume(throwing: error)
                 case .some(.none), nil: break
@@ -127,8 +145,9 @@ public final class Edge: Sendable {
 
     /// The next transit if there is one in memory now. Nil too when the edge failed: `receive` says why.
     public func receiveNow() -> Transit? {
-        guard case .transit(let transit, let wake) = state.withLock({ $0.take() }) else { return nil }
-        carryOut(wake)
+        var wake: EdgeWake?
+        let transit = state.withLock { $0.takeNow(&wake) }
+        if let wake { carryOut(wake) }
         return transit
     }
 

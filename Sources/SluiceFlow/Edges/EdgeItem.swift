@@ -14,12 +14,17 @@ struct EdgeItem: Sendable {
 
     init(_ transit: Transit) {
         self.transit = transit
+        weight = Self.weight(of: transit)
         if case .batch(let batch) = transit {
-            weight = 1024 + batch.span.count * MemoryLayout<BlockStamp>.stride + batch.byteCount
             tally = EdgeAccounts.Tally(batches: 1, rows: batch.rowCount)
         } else {
-            weight = Self.controlWeight
             tally = EdgeAccounts.Tally()
         }
+    }
+
+    /// Bytes of memory that a transit holds, about, with what every element costs.
+    static func weight(of transit: Transit) -> Int {
+        guard case .batch(let batch) = transit else { return controlWeight }
+        return 1024 + batch.span.count * MemoryLayout<BlockStamp>.stride + batch.byteCount
     }
 }

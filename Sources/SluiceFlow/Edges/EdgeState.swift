@@ -8,12 +8,12 @@ struct EdgeState: Sendable {
     struct Sender: Sendable {
         let id: UInt64
         let item: EdgeItem
-        let continuation: CheckedContinuation<Void, any Error>
+        let waiter: Waiter<Void>
     }
 
     /// What became of a transit.
     enum Offer: Sendable {
-        case taken(EdgeWake)
+        case taken
         /// There is no room; the sender must wait.
         case full
         case refused(any Error)
@@ -21,7 +21,7 @@ struct EdgeState: Sendable {
 
     /// What there is for the reader.
     enum Next: Sendable {
-        case transit(Transit, EdgeWake)
+        case transit(Transit)
         /// Nothing yet.
         case none
         /// Nothing will come.
@@ -33,7 +33,7 @@ struct EdgeState: Sendable {
     private var front = RingQueue<EdgeItem>()
     private var frontWeight = 0
     private var senders = RingQueue<Sender>()
-    private var receiver: CheckedContinuation<Transit?, any Error>?
+    private var receiver: Waiter<Transit?>?
     private var end: Result<Void, any Error>?
     /// Kept by an edge that drops.
     private var holes: EdgeHoles?
@@ -61,7 +61,8 @@ struct EdgeState: Sendable {
     // MARK: sending
 
     /// Takes a transit if there is room, or if the policy makes room. A task that is cancelled sends nothing more.
-    mutating func offer(_ item: EdgeItem, isCancelled: Bool) -> Offer {
+    /// - Parameter wake: stays nil when nobody is to be woken, as nearly always.
+    mutating func offer(_ item: EdgeItem, isCancelled: Bool, _ wake: inout EdgeWake?) -> Offer {
         if let end {
             switch end {
             case .success: return .refused(EdgeFinished())
@@ -71,11 +72,12 @@ struct EdgeState: Sendable {
         if isCancelled { return .refused(CancellationError()) }
         if holes != nil {
             passOrDrop(item)
-            return .taken(settle())
+            wake = settle()
+            return .taken
         }
         guard senders.isEmpty, admit(item) else { return .full }
-        if receiver == nil, spill == nil { return .taken(EdgeWake()) }
-        return .taken(settle())
+        if receiver != nil || spill != nil { wake = settle() }
+        return .taken
     }
 
     /// A number for a sender that is about to wait.
@@ -140,12 +142,16 @@ struct EdgeState: Sendable {
 
     // MARK: receiving
 
+    /// What is there for the reader in memory.
+    mutating func takeNow(_ wake: inout EdgeWake?) -> Transit? {
+        guard let transit = popFront() else { return nil }
+        if spill != nil || !senders.isEmpty { wake = settle() }
+        return transit
+    }
+
     /// What the reader gets now.
-    mutating func take() -> Next {
-        if let transit = popFront() {
-            if spill == nil, senders.isEmpty { return .transit(transit, EdgeWake()) }
-            return .transit(transit, settle())
-        }
+    mutating func take(_ wake: inout EdgeWake?) -> Next {
+        if let transit = takeNow(&wake) { return .transit(transit) }
         switch end {
         case .failure(let error): return .failed(error)
         case .success: return isEmpty ? .end : .none
@@ -154,13 +160,13 @@ struct EdgeState: Sendable {
     }
 
     /// Lets the reader wait, for which there was nothing.
-    mutating func await(_ continuation: CheckedContinuation<Transit?, any Error>) {
+    mutating func await(_ waiter: Waiter<Transit?>) {
         precondition(receiver == nil, "an edge has one receiver")
-        receiver = continuation
+        receiver = waiter
     }
 
     /// Sends the waiting reader away; nil when it does not wait.
-    mutating func withdrawReceiver() -> CheckedContinuation<Transit?, any Error>? { receiver.take() }
+    mutating func withdrawReceiver() -> Waiter<Transit?>? { receiver.take() }
 
     /// Whether nothing waits, anywhere.
     var isEmpty: Bool { front.isEmpty && senders.isEmpty && spill.map { $0.isDirect && $0.staged.isEmpty } ?? true }
@@ -200,7 +206,7 @@ struct EdgeState: Sendable {
         }
         while let sender = senders.first, admit(sender.item) {
             _ = senders.popFirst()
-            wake.senders.append(sender.continuation)
+            wake.senders.append(sender.waiter)
         }
     }
 
@@ -213,7 +219,7 @@ struct EdgeState: Sendable {
         }
         self.end = end
         guard case .failure(let error) = end else { return settle() }
-        var wake = EdgeWake(senders: senders.drain().map(\.continuation), refusal: error)
+        var wake = EdgeWake(senders: senders.drain().map(\.waiter), refusal: error)
         wake.receiver = receiver.take().map { ($0, .failure(error)) }
         counted.abandoned += counted.waiting
         (counted.inMemory, counted.onDisk) = (EdgeAccounts.Tally(), EdgeAccounts.Tally())

@@ -19,7 +19,7 @@ struct RingQueue<Element> {
         return places[(head + distance) & (places.count - 1)]
     }
 
-    mutating func append(_ element: Element) {
+    mutating func append(_ element: consuming Element) {
         if count == places.count { grow() }
         places[(head + count) & (places.count - 1)] = element
         count += 1

@@ -218,7 +218,9 @@ final class ComponentGraph: Egress {
         if !turn.enterNow() { await turn.enter() }
         defer { turn.leave() }
         switch transit {
-        case .batch(let batch): try await send(batch)
+        case .batch(let batch):
+            if follows { try await reconsider() }
+            if let made = sendNow(batch) { try await deliver(made, of: batch.span) }
         case .rollback(let position):
             if let floor, position.number + 1 < floor {
                 // Sinks hold other blocks down there than this reading knows of: they are settled first.
@@ -247,21 +249,31 @@ final class ComponentGraph: Egress {
         }
     }
 
-    private func send(_ batch: Batch) async throws {
-        // What was read for other wishes is read again, but once only: whoever changes them faster than blocks are read does not hold
-        // the blocks up.
-        if follows, !state.withLock({ $0.wasReadAgain }), try await lookAgain() {
-            state.withLock { $0.wasReadAgain = true }
-            throw NeedsChanged()
-        }
+    /// What was read for other wishes is read again, but once only: whoever changes them faster than blocks are read does not hold the blocks
+    /// up.
+    private func reconsider() async throws {
+        guard !state.withLock({ $0.wasReadAgain }), try await lookAgain() else { return }
+        state.withLock { $0.wasReadAgain = true }
+        throw NeedsChanged()
+    }
+
+    /// Lets a batch through if nothing has to be waited for, as nearly always: without a suspension it costs half. Returns what was
+    /// made of it when some have not got theirs.
+    private func sendNow(_ batch: Batch) -> GraphState.Made? {
         let made = state.withLock { state in
             state.wasReadAgain = false
             return state.run(batch)
         }
+        guard made.isPlain, made.parcels.sendNow() else { return made }
+        note(made.parcels, batch.span)
+        return nil
+    }
+
+    private func deliver(_ made: GraphState.Made, of span: Span) async throws {
         for (branch, failure) in made.failures { remove(branch, failing: failure.cause, because: failure) }
         // Before the rows go on: a sink that holds a block must never know of more than is kept.
         for (register, stream, findings) in made.findings {
-            await keep(findings, register, stream, in: batch.span.first...batch.span.last.number)
+            await keep(findings, register, stream, in: span.first...span.last.number)
         }
         for (branch, letters) in made.deadLetters {
             do { try await journal.keep(letters, of: branch.stream) } catch {
@@ -270,18 +282,22 @@ final class ComponentGraph: Egress {
             }
         }
         if made.mayBeLast, branches.isEmpty { throw NobodyReads() }
-        let last = batch.span.last
-        for (outlet, out) in made.batches { try await deliver(.batch(out), to: outlet) }
-        for (outlet, out) in made.batches {
-            outlet.branch.progress.update { state in
-                state.emitted = last
-                state.emittedTimestamp = batch.span.lastTimestamp
-                state.blocks += UInt64(batch.span.count)
-                for table in out.tables { state.rows[table.schema.name, default: 0] += table.rowCount }
-            }
+        // An edge that has got its batch leaves it out.
+        for parcel in made.parcels { try await deliver(.batch(parcel.batch), to: parcel.outlet) }
+        note(made.parcels, span)
+    }
+
+    /// Notes that every branch has got its own.
+    private func note(_ parcels: [GraphState.Parcel], _ span: Span) {
+        let last = span.last
+        var hasEnded = false
+        for index in parcels.indices {
+            parcels[index].outlet.progress.sent(parcels[index].batch.tables, of: span)
+            if let until = parcels[index].outlet.until, until <= last.number { hasEnded = true }
         }
         state.withLock { $0.position = last }
-        for (outlet, _) in made.batches where outlet.branch.until.map({ $0 <= last.number }) ?? false { remove(outlet.branch) }
+        guard hasEnded else { return }
+        for parcel in parcels where parcel.outlet.until.map({ $0 <= last.number }) ?? false { remove(parcel.outlet.branch) }
     }
 
     /// Sends to every edge of every branch.

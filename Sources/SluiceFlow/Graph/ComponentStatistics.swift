@@ -13,9 +13,13 @@ public struct RowCount: Hashable, Sendable {
     public init() {}
 
     mutating func add(in batch: Batch, needs: [Need], out tables: [Table], report: PipeReport) {
-        // Several needs may be of one table.
-        for table in Set(needs.map(\.table)) { self.in += batch.table(table)?.rowCount ?? 0 }
-        for table in tables { out += table.rowCount }
+        for index in needs.indices {
+            let name = needs[index].table
+            // Several needs may be of one table.
+            if index > 0, needs[..<index].contains(where: { $0.table == name }) { continue }
+            self.in += batch.rowCount(of: name)
+        }
+        for index in tables.indices { out += tables[index].rowCount }
         for (reason, rows) in report.filtered { filtered[reason, default: 0] += rows }
         deadLetters += report.deadLetters.count
     }

@@ -44,6 +44,24 @@ final class GraphEdge: Sendable {
 
     // MARK: - Sending
 
+    /// Sends a batch that follows what was handed over, if the edge takes it at once. Returns false when nothing was sent: then it is a
+    /// matter for `send`.
+    func sendNow(_ batch: Batch) -> Bool {
+        let span = batch.span
+        if let start, span.first < start { return false }
+        return segment.withLock { segment in
+            if let last = segment?.last, last.number >= span.first { return false }
+            guard edge.sendNow(.batch(batch)) else { return false }
+            segment = Self.segment(segment, with: span)
+            return true
+        }
+    }
+
+    private static func segment(_ segment: Segment?, with span: Span) -> Segment {
+        let first = segment.flatMap { $0.last.number + 1 == span.first ? $0.first : nil } ?? span.first
+        return Segment(first: first, last: span.last)
+    }
+
     /// Sends what the sink does not have yet.
     ///
     /// A reader that was interrupted sends again what it had sent to some edges and not to others, and by then the chain may have
@@ -69,10 +87,7 @@ final class GraphEdge: Sendable {
             }
             let span = batch.span
             try await edge.send(.batch(batch))
-            segment.withLock { segment in
-                let first = segment.flatMap { $0.last.number + 1 == span.first ? $0.first : nil } ?? span.first
-                segment = Segment(first: first, last: span.last)
-            }
+            segment.withLock { $0 = Self.segment($0, with: span) }
         }
     }
 

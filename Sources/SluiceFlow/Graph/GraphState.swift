@@ -38,16 +38,28 @@ struct GraphState {
             self.pipe = pipe
             stream = register.keepsFindings ? branch.stream : nil
         }
+
+        /// Lets the component work, and counts what went through.
+        mutating func transform(_ batch: Batch, report: inout PipeReport) throws -> [Table] {
+            let tables = try pipe.transform(batch, report: &report)
+            rows.add(in: batch, needs: register.needs, out: tables, report: report)
+            return tables
+        }
     }
 
     /// A branch and where its rows go.
     final class Outlet: Sendable {
         let branch: Branch
         let edges: [GraphEdge]
+        /// The branch's own, at hand for every batch.
+        let progress: PipelineProgress
+        let until: UInt64?
 
         init(branch: Branch, edges: [GraphEdge]) {
             self.branch = branch
             self.edges = edges
+            progress = branch.progress
+            until = branch.until
         }
     }
 
@@ -79,13 +91,21 @@ struct GraphState {
 
     // MARK: - Components
 
+    /// What a branch gets.
+    struct Parcel {
+        let outlet: Outlet
+        let batch: Batch
+    }
+
     struct Made {
-        var batches: [(outlet: Outlet, batch: Batch)] = []
+        var parcels: [Parcel] = []
         var deadLetters: [(Branch, [DeadLetter])] = []
         var failures: [(Branch, ComponentFailure)] = []
         var findings: [(register: String, stream: StreamID, findings: [Finding])] = []
         /// Whether nobody may be left to read for.
-        var mayBeLast: Bool { batches.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
+        var mayBeLast: Bool { parcels.isEmpty || !failures.isEmpty || !deadLetters.isEmpty }
+        /// Whether there are rows to send on, and nothing else to do.
+        var isPlain: Bool { !mayBeLast && findings.isEmpty }
     }
 
     /// What a component made of a batch.
@@ -94,10 +114,12 @@ struct GraphState {
         var letters: [DeadLetter]
     }
 
+    /// In the order of the components, while a batch goes through them.
+    private var products: [Product] = []
+
     /// Runs every component over a batch, and puts together what each branch gets.
     mutating func run(_ batch: Batch) -> Made {
-        var products: [Product] = []
-        products.reserveCapacity(nodes.count)
+        defer { products.removeAll(keepingCapacity: true) }
         var made = Made()
         // A reading that was interrupted sends blocks again: components must not know already what they are about to learn.
         if batch.span.first > 0, batch.span.first <= seen {
@@ -108,9 +130,8 @@ struct GraphState {
         for index in nodes.indices {
             var report = PipeReport()
             do {
-                let input = try Self.input(from: nodes[index].sources, products, batch)
-                let out = try nodes[index].pipe.transform(input, report: &report)
-                nodes[index].rows.add(in: input, needs: nodes[index].register.needs, out: out, report: report)
+                let input = nodes[index].sources.isEmpty ? batch : try Self.input(from: nodes[index].sources, products, batch)
+                let out = try nodes[index].transform(input, report: &report)
                 products.append(Product(tables: .success(out), letters: report.deadLetters))
                 if let stream = nodes[index].stream {
                     made.findings.append((nodes[index].register.name, stream, nodes[index].pipe.takeFindings()))
@@ -121,13 +142,14 @@ struct GraphState {
                 products.append(Product(tables: .failure(failure), letters: report.deadLetters))
             }
         }
-        made.batches.reserveCapacity(outlets.count)
-        for (outlet, places) in zip(outlets, places) {
+        made.parcels.reserveCapacity(outlets.count)
+        for index in outlets.indices {
             do {
-                let (tables, letters) = try Self.parcel(places, products)
-                if !letters.isEmpty { made.deadLetters.append((outlet.branch, letters)) }
-                made.batches.append((outlet, Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
-            } catch { made.failures.append((outlet.branch, error)) }
+                let (tables, letters) = try Self.parcel(places[index], products)
+                if !letters.isEmpty { made.deadLetters.append((outlets[index].branch, letters)) }
+                made.parcels.append(
+                    Parcel(outlet: outlets[index], batch: Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
+            } catch { made.failures.append((outlets[index].branch, error)) }
         }
         return made
     }
@@ -135,17 +157,15 @@ struct GraphState {
     /// What components before this one made, and beside it what the oracle read. A component reads what those make that it depends on: where
     /// a table has gone through one of them, it does not see it as the oracle read it.
     private static func input(from sources: [Int], _ products: [Product], _ batch: Batch) throws(ComponentFailure) -> Batch {
-        if sources.isEmpty { return batch }
         var tables: [Table] = []
         tables.reserveCapacity(batch.tables.count + sources.count)
-        for place in sources {
+        for source in sources.indices {
             let known = tables.count
-            for table in try products[place].tables.get() where !tables[..<known].contains(where: { $0.schema.name == table.schema.name }) {
-                tables.append(table)
-            }
+            let made = try products[sources[source]].tables.get()
+            for index in made.indices where !tables.names(made[index].schema, before: known) { tables.append(made[index]) }
         }
         let made = tables.count
-        for table in batch.tables where !tables[..<made].contains(where: { $0.schema.name == table.schema.name }) { tables.append(table) }
+        for index in batch.tables.indices where !tables.names(batch.tables[index].schema, before: made) { tables.append(batch.tables[index]) }
         return Batch(chainID: batch.chainID, span: batch.span, tables: tables)
     }
 
@@ -156,11 +176,29 @@ struct GraphState {
         var dead: [DeadLetter] = []
         for place in places {
             // Two registers may make the same table (`geth_block` and `logs`): it is loaded once.
-            for table in try products[place].tables.get() where !own.contains(where: { $0.schema.name == table.schema.name }) {
+            for table in try products[place].tables.get() where !own.contains(where: { $0.schema.isNamed(as: table.schema) }) {
                 own.append(table)
             }
             dead += products[place].letters
         }
         return (own, dead)
+    }
+}
+
+extension [Table] {
+    /// Whether one of the first tables has the name of a schema.
+    fileprivate func names(_ schema: Schema, before end: Int) -> Bool {
+        for index in 0..<end where self[index].schema.isNamed(as: schema) { return true }
+        return false
+    }
+}
+
+extension [GraphState.Parcel] {
+    /// Sends each to the edges of its branch, until an edge has no room. Returns whether all had.
+    func sendNow() -> Bool {
+        for index in indices {
+            for edge in self[index].outlet.edges.indices where !self[index].outlet.edges[edge].sendNow(self[index].batch) { return false }
+        }
+        return true
     }
 }

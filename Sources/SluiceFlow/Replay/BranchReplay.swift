@@ -129,7 +129,7 @@ private final class BlockCollector: Egress {
             for block in batch.blocks() {
                 let made = graph.make(block)
                 if let (_, failure) = made.failures.first { throw failure.cause }
-                guard wanted.contains(block.span.first), let out = made.batches.first?.batch else { continue }
+                guard wanted.contains(block.span.first), let out = made.parcels.first?.batch else { continue }
                 let findings = Dictionary(made.findings.map { ($0.register, $0.findings) }, uniquingKeysWith: { $0 + $1 })
                 collected.withLock {
                     $0[block.span.first] = Block(batch: out, letters: made.deadLetters.flatMap(\.1), findings: findings)

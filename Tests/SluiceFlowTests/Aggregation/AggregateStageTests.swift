@@ -145,6 +145,58 @@ import Testing
         #expect(stage.progress.waitingBytes == [10 * 1024, 0])
     }
 
+    @Test(
+        "whatever the limits, the sizes of batches and the order in which they come: where the blocks alone decide, the bundles are the same",
+        arguments: [.window(seconds: 60), .alignedByHeight(), .alignedByTime(tolerance: 4)] as [SynchronizationPolicy])
+    func anyOrder(policy: SynchronizationPolicy) async throws {
+        let lengths: [UInt64] = [300, 220, 400]
+        var plain = try Following(policy, streams: 3)
+        for stream in 0..<3 {
+            for block in blocks(stream, 1...lengths[stream], every: UInt64(7 + stream)) { plain.send([block]) }
+        }
+        let head = plain.synchronizer.head
+        #expect(head.number > 20)
+        for seed in UInt64(1)...20 {
+            var random = SeededRandom(seed: seed)
+            let limits = AggregateStage.Limits(
+                streamBytes: Int.random(in: 1...40_000, using: &random), edgeBytes: Int.random(in: 1...20_000, using: &random))
+            let stage = try AggregateStage(CountingAggregator(policy), streams: 3, chainID: 9, into: Collector(), limits: limits)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await stage.run() }
+                for stream in 0..<3 {
+                    let seed = random.next()
+                    group.addTask {
+                        var random = SeededRandom(seed: seed)
+                        var rest = blocks(stream, 1...lengths[stream], every: UInt64(7 + stream))[...]
+                        var before: StreamBlock?
+                        while !rest.isEmpty {
+                            let part = rest.prefix(Int.random(in: 1...12, using: &random))
+                            try await stage.ingresses[stream].send(.batch(batch(Array(part), parent: before)))
+                            before = part.last
+                            rest = rest.dropFirst(part.count)
+                            for _ in 0..<Int.random(in: 0...3, using: &random) { await Task.yield() }
+                        }
+                        try await stage.ingresses[stream].finish()
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(stage.progress.head == head, "seed \(seed)")
+        }
+    }
+
+    @Test("who sends behind the end is told so, and does not wait for ever")
+    func behindTheEnd() async throws {
+        let stage = try AggregateStage(
+            CountingAggregator(.latestOfEach()), streams: 1, chainID: 9, into: Collector(), limits: .init(streamBytes: 1, edgeBytes: 1))
+        let run = Task { try await stage.run() }
+        try await send(blocks(0, 1...3), to: stage.ingresses[0])
+        try await stage.ingresses[0].finish()
+        try await run.value
+        await #expect(throws: (any Error).self) { try await stage.ingresses[0].send(.finalized(1)) }
+        #expect(stage.progress.head.number == 3)
+    }
+
     @Test("when those that are waited for have ended, the rest is let in and the run ends")
     func endedEarly() async throws {
         let stage = try AggregateStage(

@@ -155,7 +155,7 @@ import Testing
         let isOver = Box(false)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                while !isOver.value {
+                while !isOver.value, !Task.isCancelled {
                     let accounts = edge.accounts
                     #expect(accounts.isBalanced, "\(accounts)")
                     #expect(accounts.inMemory.batches >= 0 && accounts.onDisk.rows >= 0 && accounts.memoryBytes >= 0)
