@@ -52,9 +52,9 @@ extension Aggregator {
 
 /// Keeps the records of bundles across restarts.
 public protocol BundleRecords: Sendable {
-    /// Called before what was made of the bundle is sent on, so that whatever a store ends up with, its record is there. That of a bundle
+    /// Called before what was made of the bundles is sent on, so that whatever a store ends up with, its record is there. That of a bundle
     /// that was undone stays beside the one that takes its place: a store may hold either when the process ends.
-    func remember(_ record: BundleRecord) async throws
+    func remember(_ records: [BundleRecord]) async throws
     /// The bundles up to a number will never be undone. Records below it may be forgotten once every store has made it durable; its
     /// own record stays: streams go on from there.
     func finalize(throughBundle number: UInt64) async throws

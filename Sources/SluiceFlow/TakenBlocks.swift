@@ -5,21 +5,16 @@ struct TakenBlocks: Sendable {
     private(set) var durable: Coverage
     /// Taken since, in order; what follows each other is one.
     private var waiting: [Segment] = []
-    /// Blocks that may still be orphaned, as they came.
-    private var recent: [Span] = []
+    /// Blocks that may still be orphaned.
+    private var recent = RecentHashes()
     private var finalized: UInt64 = 0
-
-    /// More than any chain needs to be final.
-    private static let recentLimit = 16_384
 
     /// - Parameters:
     ///   - segments: what the sink holds to begin with.
     ///   - recent: those blocks of it that may still be orphaned.
     init(_ segments: [Segment] = [], recent: [BlockRef] = []) {
         durable = Coverage(segments)
-        self.recent = recent.map { block in
-            Span(first: block.number, parentHash: .zero, blocks: [BlockStamp(hash: block.hash, timestamp: 0)])
-        }
+        for block in recent { self.recent.append(block) }
     }
 
     /// Notes a batch that the sink took.
@@ -30,16 +25,14 @@ struct TakenBlocks: Sendable {
         } else {
             waiting.append(Segment(first: span.first, last: last))
         }
-        guard last.number > finalized else { return }
-        recent.append(span)
-        if recent.count > Self.recentLimit { recent.removeFirst(Self.recentLimit / 2) }
+        if last.number > finalized { recent.append(span) }
     }
 
     /// Notes that nothing up to a block will ever be undone: one of that number is that block.
     mutating func finalize(through number: UInt64) {
         guard number > finalized else { return }
         finalized = number
-        recent.removeAll { $0.last.number <= number }
+        recent.remove(through: number)
     }
 
     /// Notes that what was taken up to a block is durable.
@@ -63,10 +56,7 @@ struct TakenBlocks: Sendable {
         }
         waiting = waiting.compactMap(cut)
         durable = Coverage(durable.segments.compactMap(cut))
-        recent = recent.compactMap { span in
-            if removed.contains(span.first) { return nil }
-            return removed.contains(span.last.number) ? span.through(position.number) : span
-        }
+        recent.remove(removed)
     }
 
     /// The highest block that it has.
@@ -75,9 +65,7 @@ struct TakenBlocks: Sendable {
     /// Whether the sink has that very block.
     func contains(_ block: BlockRef) -> Bool {
         // Of what is final, numbers tell enough.
-        if let span = recent.last(where: { $0.first <= block.number && block.number <= $0.last.number }) {
-            return span.hash(block.number) == block.hash
-        }
+        if let hash = recent.hash(block.number) { return hash == block.hash }
         return waiting.contains { $0.first <= block.number && block.number <= $0.last.number }
             || (try? durable.require(block, in: "")) != nil
     }

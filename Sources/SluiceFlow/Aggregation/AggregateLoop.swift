@@ -82,20 +82,21 @@ struct AggregateLoop: Sendable {
     private mutating func takeLine() async throws -> Int {
         guard inbox.take(&line) else { return 0 }
         var taken = 0
-        for index in line.indices {
-            guard takeOrHold(index) else { continue }
+        // From the end it is moved out, from the front it would be copied.
+        line.reverse()
+        while let arrival = line.popLast() {
+            guard takeOrHold(arrival) else { continue }
             taken += 1
-            if !actions.isEmpty { try await perform() }
+            try await performMany()
             // What it has let in came before the rest of the line.
             if held.count > 0 { taken += try await takeHeld() }
         }
-        line.removeAll(keepingCapacity: true)
+        if !actions.isEmpty { try await perform() }
         return taken
     }
 
     /// Takes one of the line if its stream is let in, else holds it. Returns whether it was taken.
-    private mutating func takeOrHold(_ index: Int) -> Bool {
-        let arrival = line[index]
+    private mutating func takeOrHold(_ arrival: consuming AggregateInbox.Arrival) -> Bool {
         if held.isEmpty(arrival.stream), letsIn(arrival.stream, isBatch: arrival.isBatch) {
             take(arrival)
             return true
@@ -109,7 +110,7 @@ struct AggregateLoop: Sendable {
         var taken = 0
         while takeOldestHeld(anyway: false) {
             taken += 1
-            if !actions.isEmpty { try await perform() }
+            try await performMany()
         }
         return taken
     }
@@ -131,8 +132,8 @@ struct AggregateLoop: Sendable {
     private mutating func takeHopeless() async throws -> Int {
         var taken = 0
         while held.count > 0, isHopeless(), takeOldestHeld(anyway: true) {
-            if !actions.isEmpty { try await perform() }
             taken += try await 1 + takeHeld()
+            if !actions.isEmpty { try await perform() }
         }
         return taken
     }
@@ -194,17 +195,26 @@ struct AggregateLoop: Sendable {
         }
     }
 
+    /// Does what came together when it has become much. What is said of one line is done at once: records cost a transaction, however
+    /// many they are.
+    private mutating func performMany() async throws { if actions.count >= Self.many { try await perform() } }
+
+    private static let many = 64
+
     private mutating func perform() async throws {
         // Others may take their time.
         now = nil
         publish()
+        if let records {
+            let made = actions.compactMap { if case .emit(_, let record) = $0 { record } else { nil } }
+            if !made.isEmpty { try await records.remember(made) }
+        }
         for index in actions.indices {
             switch actions[index] {
-            case .emit(let bundle, let record):
+            case .emit(let bundle, _):
                 var said = PipeReport()
                 let tables = try aggregator.aggregate(bundle, report: &said)
                 if !said.filtered.isEmpty || !said.deadLetters.isEmpty { try await report(said) }
-                if let records { try await records.remember(record) }
                 try await egress.send(.batch(Batch(chainID: chainID, span: bundle.span, tables: tables)))
             case .rollback(let bundle):
                 aggregator.rollback(toBundle: bundle.number == 0 ? nil : bundle.number)

@@ -20,8 +20,8 @@ struct StoredBundles: BundleRecords {
         }
     }
 
-    func remember(_ record: BundleRecord) async throws {
-        try await store.save([StoredBundle(block: record.ref, record: record.bytes)], of: pipeline)
+    func remember(_ records: [BundleRecord]) async throws {
+        try await store.save(records.map { StoredBundle(block: $0.ref, record: $0.bytes) }, of: pipeline)
     }
 
     func finalize(throughBundle number: UInt64) async throws {

@@ -78,9 +78,9 @@ final class Collector: Egress {
 final class KeptRecords: BundleRecords {
     let state = Mutex<(records: [BundleRecord], finalized: UInt64)>(([], 0))
 
-    func remember(_ record: BundleRecord) async throws {
+    func remember(_ records: [BundleRecord]) async throws {
         // By way of their bytes, as a store would.
-        state.withLock { $0.records.append(contentsOf: [BundleRecord(bytes: record.bytes)].compactMap { $0 }) }
+        state.withLock { $0.records.append(contentsOf: records.compactMap { BundleRecord(bytes: $0.bytes) }) }
     }
 
     func finalize(throughBundle number: UInt64) async throws {
