@@ -40,6 +40,14 @@ final class OpenedSink: Sendable {
         return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
     }
 
+    /// Whether it was handed that very block.
+    func holds(_ block: BlockRef) -> Bool { taken.withLock { $0.contains(block) } }
+
+    /// The lowest block that it holds or was ever handed.
+    var lowest: UInt64? {
+        [taken.withLock { $0.lowest }, held.withLock { $0.segments.first?.first }].compactMap { $0 }.min()
+    }
+
     /// Runs `body` while nobody else does something to the stream.
     func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
 

@@ -62,6 +62,9 @@ struct TakenBlocks: Sendable {
     /// The highest block that it has.
     var highest: Position? { ([durable.segments.last] + waiting).compactMap { $0?.last }.max { $0.number < $1.number } }
 
+    /// The lowest block that it has.
+    var lowest: UInt64? { (durable.segments.prefix(1) + waiting).map(\.first).min() }
+
     /// Whether the sink has that very block.
     func contains(_ block: BlockRef) -> Bool {
         // Of what is final, numbers tell enough.

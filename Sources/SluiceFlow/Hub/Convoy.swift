@@ -205,13 +205,15 @@ struct Convoy: Sendable {
         var edges: [(branch: Branch, edges: [GraphEdge])] = []
         var positions: Set<Position> = []
         for branch in active {
-            var own: [GraphEdge] = []
-            for sink in branch.opened {
-                let segment = try await sink.inTurn { try await sink.segment() }
-                if let segment { positions.insert(segment.last) }
-                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
-            }
-            edges.append((branch, own))
+            do {
+                var own: [GraphEdge] = []
+                for sink in branch.opened {
+                    let segment = try await branch.using { try await sink.inTurn { try await sink.segment() } }
+                    own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
+                }
+                positions.formUnion(own.compactMap(\.position))
+                edges.append((branch, own))
+            } catch { branch.end(failing: error) }
         }
         // On another branch of the chain than the others nobody joins: with the next block one of them is undone.
         if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
@@ -235,7 +237,7 @@ extension Branch.Goal {
 }
 
 extension Branch {
-    func finish(log: Log) async throws { try await opened.finish(progress: progress, log: log) }
+    func finish(log: Log) async throws { try await using { try await opened.finish(progress: progress, log: log) } }
 }
 
 extension [OpenedSink] {
