@@ -54,6 +54,7 @@ final class PipelineLanes: PipelineRun {
     /// What joins the hub for it to begin, with `work` under way or soon.
     var branches: [Branch] { board.branches }
 
+    var hasEnded: Bool { watch.isOver }
     func ended() async -> Branch.End { await watch.ended() }
     func openedOrFailed() async throws { try await watch.openedOrFailed() }
     var snapshot: PipelineProgress.Snapshot { progress.snapshot }
