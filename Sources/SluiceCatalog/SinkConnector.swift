@@ -1,5 +1,6 @@
 public import SluiceConfig
 public import SluiceCore
+public import SluiceFlow
 public import SluiceStore
 
 /// A kind of sink as it can be named in a configuration: `type:`, its options, and how one is made.
@@ -17,9 +18,18 @@ public struct SinkConnector: Sendable {
         make: @escaping @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
     ) {
         self.type = type
-        self.spec = spec
+        self.spec = ObjectSpec(spec.doc, spec.fields + [Self.startup])
         self.delivery = delivery
         self.holdsBack = holdsBack
         self.make = make
     }
+
+    /// Every sink has it.
+    private static let startup = FieldSpec(
+        "startup", .choice(Startup.allCases.map(\.rawValue)),
+        "What becomes of `sluice run` when the sink cannot be opened at first: it fails, or loads the other sinks of the pipeline and tries again. A "
+            + "sink that fails later is always tried again.", default: Startup.fail.rawValue)
+
+    /// What is configured for a sink.
+    public static func startup(of options: ConfigObject) -> Startup { Startup(rawValue: options.string("startup")) ?? .fail }
 }

@@ -43,9 +43,11 @@ final class OpenedSink: Sendable {
     /// Whether it was handed that very block.
     func holds(_ block: BlockRef) -> Bool { taken.withLock { $0.contains(block) } }
 
-    /// The lowest block that it holds or was ever handed.
-    var lowest: UInt64? {
-        [taken.withLock { $0.lowest }, held.withLock { $0.segments.first?.first }].compactMap { $0 }.min()
+    /// Where the newest blocks begin that it was handed, stored or held back, and that follow each other.
+    var begin: UInt64? {
+        let (stored, held) = (taken.withLock { $0.newest }, held.withLock { $0.segments.last })
+        guard let held else { return stored?.first }
+        return stored.flatMap { $0.last.number + 1 == held.first ? $0.first : nil } ?? held.first
     }
 
     /// Runs `body` while nobody else does something to the stream.

@@ -55,6 +55,9 @@ public final class TestServices: Sendable {
     /// Stops some of them; their data stay.
     public func down(_ names: String...) throws { _ = try Self.run([script, "down", "--folder", folder] + names) }
 
+    /// Starts some of them again, where they were.
+    public func up(_ names: String...) throws { _ = try Self.run([script, "up", "--folder", folder] + names) }
+
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw failed("no pipe") }

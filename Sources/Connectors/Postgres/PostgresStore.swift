@@ -162,7 +162,7 @@ actor PostgresStore {
         ).rows.first?.first?.flatMap { Int64($0) }
         guard found == stream.epoch else {
             throw SluiceError(
-                .postgresFenced, .pause, "another process has opened \(id) at \(options.shown): this one may not write any more",
+                .postgresFenced, .config, "another process has opened \(id) at \(options.shown): this one may not write any more",
                 mend: "stop one of the two; two pipelines of one name need schemas of their own")
         }
     }

@@ -118,8 +118,8 @@ public final class Branch: Sendable {
     var all: [Branch] { board?.branches ?? [self] }
     /// The sinks of its pipeline, as far as they were ever open.
     var known: [OpenedSink] { board?.sinks ?? opened }
-    /// The lowest block that any sink of its pipeline holds or was given; nil: none has anything.
-    var lowest: UInt64? { board?.lowest ?? opened.compactMap(\.lowest).min() }
+    /// Where the newest blocks begin that a sink of its pipeline holds or was given; nil: none has anything.
+    var begin: UInt64? { board?.begin ?? opened.compactMap(\.begin).min() }
     /// Whether it was one of its sinks that failed.
     var hasSinkFailed: Bool { state.withLock { $0.hasSinkFailed } }
 

@@ -21,8 +21,10 @@ extension Convoy {
                 // What waits for finality was taken already and is not asked for again.
                 held.append((sink, segments + sink.held.withLock { $0.segments }))
             }
-            // "From the head" means the head of the first run: where the sink begins that has most.
-            let from = branch.start ?? branch.lowest
+            // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends, and who has
+            // nothing begins where the others began.
+            let ends = held.compactMap { $0.1.map(\.last.number).max() }
+            let from = branch.start ?? ends.min().map { $0 + 1 } ?? branch.begin
             let wants = held.map { SinkWant(branch: branch, sink: $0, want: CoveragePlan.Want(coverage: $1, from: from)) }
             collected.withLock { $0.append((order.firstIndex { $0 === branch } ?? 0, wants)) }
         }

@@ -16,8 +16,8 @@ final class LaneBoard: Sendable {
 
     private struct State {
         var lanes: [Lane] = []
-        /// The lowest block that branches which have ended were ever given.
-        var lowest: UInt64?
+        /// Where those began that have ended.
+        var begin: UInt64?
     }
 
     private let state = Mutex(State())
@@ -28,15 +28,15 @@ final class LaneBoard: Sendable {
     /// All sinks as they are known; one that cannot be opened at the moment as it was.
     var sinks: [OpenedSink] { state.withLock { $0.lanes }.flatMap(\.sinks) }
 
-    /// The lowest block of the pipeline that any sink holds or was given: where those begin that have nothing, when the pipeline does not say.
-    var lowest: UInt64? { (sinks.compactMap(\.lowest) + [state.withLock { $0.lowest }].compactMap { $0 }).min() }
+    /// Where the newest blocks begin that any sink holds or was given: there those begin that have nothing, when the pipeline does not say.
+    var begin: UInt64? { (sinks.compactMap(\.begin) + [state.withLock { $0.begin }].compactMap { $0 }).min() }
 
     /// Puts a branch in its place; whoever was there has ended.
     func put(_ branch: Branch, at index: Int) {
         state.withLock { state in
             guard index < state.lanes.count else { return state.lanes.append(Lane(branch: branch)) }
             let before = state.lanes[index].sinks
-            state.lowest = (before.compactMap(\.lowest) + [state.lowest].compactMap { $0 }).min()
+            state.begin = (before.compactMap(\.begin) + [state.begin].compactMap { $0 }).min()
             state.lanes[index] = Lane(branch: branch, before: before)
         }
     }

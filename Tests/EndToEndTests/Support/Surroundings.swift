@@ -45,11 +45,13 @@ enum Surroundings {
 
     /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
     static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
-    private static let services: TestServices? = {
-        guard TestServices.hasPostgres else { return nil }
+    private static let services = TestServices.hasPostgres ? services(["postgres"]) : nil
+
+    /// Servers of a test's own.
+    static func services(_ names: [String]) -> TestServices? {
         let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return root.flatMap { try? TestServices(["postgres"], root: $0) }
-    }()
+        return root.flatMap { try? TestServices(names, root: $0) }
+    }
 
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"

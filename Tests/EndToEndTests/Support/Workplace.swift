@@ -21,6 +21,8 @@ struct Workplace {
     var settings = "poll_interval: 20ms"
     var start = "\(Chain.first)"
     var database: String
+    /// Where PostgreSQL is.
+    var server = Surroundings.postgres ?? ""
     /// Small, so that a run has many transactions and files to be killed in.
     var commitRows = 2000
     var blocksPerFile = 16
@@ -43,7 +45,7 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
-        case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .postgres: "\(server)#\(schema)"
         }
     }
 
@@ -54,7 +56,7 @@ struct Workplace {
         if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
         if kinds.contains(.postgres) {
             sinks +=
-                "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
+                "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
         let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
         try Surroundings.write(
