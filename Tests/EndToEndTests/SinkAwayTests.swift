@@ -22,7 +22,9 @@ extension EndToEnd {
                     place.server = try #require(services.variables["SLUICE_TEST_POSTGRES"])
                     let last = Chain.first + 400
                     let child = try place.startRun("--until-block", "\(last)")
-                    let store = try await Surroundings.eventually("a state file") { try? await StateStore.openReadOnly(box.path("main.state")) }
+                    let store = try await Surroundings.eventually("a state file") {
+                        try? await StateStore.openReadOnly(box.path("main.state"))
+                    }
                     func told(_ sink: String) async throws -> UInt64 {
                         try await store.coverage().filter { $0.sink == sink }.map(\.last).max() ?? 0
                     }

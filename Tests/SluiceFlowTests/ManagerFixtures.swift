@@ -70,7 +70,8 @@ struct ManagedChain: Sendable {
         return EtlManager(
             EtlManager.Surroundings(
                 registry: try Registry(registers), networks: ["chain": EtlManager.Network(kind: .layer1, chainID: 1, hub: hub)],
-                sinks: all, startup: startup, shelf: shelf, state: state, until: until, limit: limit, log: .disabled), random: SeededRandom(seed: 7))
+                sinks: all, startup: startup, shelf: shelf, state: state, until: until, limit: limit, log: .disabled),
+            random: SeededRandom(seed: 7))
     }
 
     func request(

@@ -168,7 +168,9 @@ struct GraphState {
             for index in made.indices where !tables.names(made[index].schema, before: known) { tables.append(made[index]) }
         }
         let made = tables.count
-        for index in batch.tables.indices where !tables.names(batch.tables[index].schema, before: made) { tables.append(batch.tables[index]) }
+        for index in batch.tables.indices where !tables.names(batch.tables[index].schema, before: made) {
+            tables.append(batch.tables[index])
+        }
         return Batch(chainID: batch.chainID, span: batch.span, tables: tables)
     }
 

@@ -100,7 +100,11 @@ final class PipelineLanes: PipelineRun {
         while true {
             let branch = board.branches[lane]
             // A hub that is cancelled may not have heard of it.
-            let end = await withTaskCancellationHandler { await branch.ended() } onCancel: { branch.end(.left) }
+            let end = await withTaskCancellationHandler {
+                await branch.ended()
+            } onCancel: {
+                branch.end(.left)
+            }
             guard case .failed(let error) = end else { return end }
             let durable = branch.opened.first?.durable.last?.last
             let isStarting = !state.withLock { $0.isOpen[lane] } && lanes[lane].startup == .fail
