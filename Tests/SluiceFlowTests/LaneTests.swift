@@ -87,6 +87,17 @@ import Testing
         }
     }
 
+    @Test("a pipeline that begins at a head behind its last block is refused: it would wait for ever")
+    func behindItsEnd() async throws {
+        let manager = try chain.manager(until: 60)
+        try await working(manager) {
+            let puuid = try await manager.create(request(start: nil))
+            try await eventually("it failed") { await manager.state(of: puuid) == .error }
+            #expect(await manager.pipeline(puuid)?.failure?.code == .beyondUntil)
+            #expect(sinks.allSatisfy { $0.rows.isEmpty })
+        }
+    }
+
     @Test("it waits longer after each failure that follows another, and anew once something was made durable")
     func pauses() {
         var retry = SinkRetry()
