@@ -19,6 +19,13 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether `scripts/setup --test` has fetched TimescaleDB.
+    public static let hasTimescale: Bool = {
+        func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let cache = value("XDG_CACHE_HOME") ?? (value("HOME") ?? "") + "/.cache"
+        return hasPostgres && access(cache + "/sluice/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
+    }()
+
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
         var template = Array("/tmp/sluice-services-XXXXXX".utf8CString)

@@ -15,12 +15,15 @@ public struct PostgresSinkOptions: Sendable {
     public var connectSeconds: Int
     /// How long one statement may take.
     public var statementSeconds: Int
+    /// How tables are cut by time; nil: not at all.
+    public var timeSeries: TimeSeriesOptions?
 
     public init(
         url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000,
         connectSeconds: Int = 10,
-        statementSeconds: Int = 600
+        statementSeconds: Int = 600, timeSeries: TimeSeriesOptions? = nil
     ) {
+        self.timeSeries = timeSeries
         self.url = Secret(url)
         self.shown = shown
         self.schema = schema
@@ -44,6 +47,8 @@ public struct PostgresSinkOptions: Sendable {
             FieldSpec(
                 "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "32MB"),
             FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),
+            FieldSpec(
+                "time_series", .object(TimeSeriesOptions.spec), "Cuts tables by time, drops old rows, keeps sums. Left out, none of that is done."),
             FieldSpec("statement_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one statement.", default: "10m"),
         ])
 
@@ -54,6 +59,7 @@ public struct PostgresSinkOptions: Sendable {
             url: url.reveal(), shown: url.host + (url.port.map { ":\($0)" } ?? ""), schema: options.string("schema"),
             commitRows: options.int("commit_rows"), commitBytes: options.bytes("commit_bytes"),
             connectSeconds: Int(options.duration("connect_timeout").components.seconds),
-            statementSeconds: Int(options.duration("statement_timeout").components.seconds))
+            statementSeconds: Int(options.duration("statement_timeout").components.seconds),
+            timeSeries: options.object(ifSet: "time_series").map { TimeSeriesOptions($0) })
     }
 }
