@@ -20,7 +20,8 @@ public enum Catalog {
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
-        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
+        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce, facts: { PostgresSinkOptions($0).facts }) {
+            _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
         },
     ]

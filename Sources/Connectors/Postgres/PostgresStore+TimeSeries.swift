@@ -66,7 +66,9 @@ extension PostgresStore {
     ) throws {
         guard let series, series.edition != .full else { return }
         for rollup in series.options.rollups {
-            guard let times = touched[rollup.table], let time = schemas.first(where: { $0.name == rollup.table })?.timeField else { continue }
+            guard let times = touched[rollup.table], let time = schemas.first(where: { $0.name == rollup.table })?.timeField else {
+                continue
+            }
             let statements = series.refresh(
                 rollup, time: time, chainID: id.chainID, from: times.lowerBound, through: times.upperBound)
             for statement in statements { try connection.execute(statement, doing: "summing up \(rollup.name)") }

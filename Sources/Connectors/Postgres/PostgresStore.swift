@@ -229,9 +229,10 @@ actor PostgresStore {
         for schema in stream.schemas {
             let field = PostgresConnection.quoted(try schema.requiredBlockNumber())
             if let times = try times(of: removed, id, schema, field, connection) {
-                touched[schema.name] = touched[schema.name].map {
-                    min($0.lowerBound, times.lowerBound)...max($0.upperBound, times.upperBound)
-                } ?? times
+                touched[schema.name] =
+                    touched[schema.name].map {
+                        min($0.lowerBound, times.lowerBound)...max($0.upperBound, times.upperBound)
+                    } ?? times
             }
             try connection.rows(
                 "DELETE FROM \(PostgresTables.name(schema, in: options.schema)) WHERE chain_id = $1::numeric AND \(field) BETWEEN $2::numeric AND $3::numeric",

@@ -37,7 +37,8 @@ enum PostgresTables {
     /// - Parameters:
     ///   - time: the column by which it is cut; nil: it is not.
     ///   - isPartitioned: whether it is so by PostgreSQL itself.
-    static func creation(_ table: Schema, in schema: String, block: String, cutBy time: String? = nil, isPartitioned: Bool = false) -> [String]
+    static func creation(_ table: Schema, in schema: String, block: String, cutBy time: String? = nil, isPartitioned: Bool = false)
+        -> [String]
     {
         let name = name(table, in: schema)
         let key = key(table, cutBy: time).map(PostgresConnection.quoted).joined(separator: ", ")

@@ -29,7 +29,8 @@ extension PostgresMigration {
             guard let table = tables.first(where: { $0.name == rollup.table }) else { continue }
             guard let time = table.timeField else {
                 throw SluiceError(
-                    .postgresSchema, .config, "the rollup \(rollup.name) is of \(table.name), which has no time", mend: "name another table")
+                    .postgresSchema, .config, "the rollup \(rollup.name) is of \(table.name), which has no time", mend: "name another table"
+                )
             }
             guard !tables.contains(where: { $0.name == rollup.name }) else {
                 throw SluiceError(

@@ -68,8 +68,11 @@ public struct TimeSeriesOptions: Sendable, Hashable {
             + "transaction of the rows.",
         [
             FieldSpec(
-                "chunk", .duration(.seconds(60)...(.seconds(366 * 86_400))), "Length of a chunk: that much time lies together.", default: "1h"),
-            FieldSpec("compress_after", .duration(.seconds(60)...(.seconds(36_500 * 86_400))), "The age at which a chunk is compressed.", example: "7d"),
+                "chunk", .duration(.seconds(60)...(.seconds(366 * 86_400))), "Length of a chunk: that much time lies together.",
+                default: "1h"),
+            FieldSpec(
+                "compress_after", .duration(.seconds(60)...(.seconds(36_500 * 86_400))), "The age at which a chunk is compressed.",
+                example: "7d"),
             FieldSpec(
                 "drop_after", .duration(.seconds(60)...(.seconds(36_500 * 86_400))),
                 "The age at which a chunk is dropped, by its blocks' time. A backfill of blocks that are older is in vain.", example: "90d"),

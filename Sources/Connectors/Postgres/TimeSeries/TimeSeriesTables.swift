@@ -10,7 +10,9 @@ struct TimeSeriesTables {
     let schema: String
 
     private func quoted(_ name: String) -> String { PostgresConnection.quoted(name) }
-    private func literal(_ text: String) -> String { "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'" }
+    private func literal(_ text: String) -> String {
+        "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    }
     private func interval(_ seconds: Int) -> String { "INTERVAL '\(seconds) seconds'" }
     /// A relation as a function's argument.
     private func regclass(_ table: String) -> String { literal(quoted(schema) + "." + quoted(table)) }
