@@ -25,7 +25,9 @@ public enum Catalog {
         SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
         },
-        SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in FilesSink(FilesSinkOptions(.csv, options)) },
+        SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
+            FilesSink(FilesSinkOptions(.csv, options))
+        },
         SinkConnector("jsonl", FilesSinkOptions.spec(.jsonl), delivery: .exactlyOnce) { _, options, _ in
             FilesSink(FilesSinkOptions(.jsonl, options))
         },

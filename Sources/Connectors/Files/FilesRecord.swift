@@ -60,7 +60,8 @@ struct FilesRecord: Sendable, Hashable {
         let parts = parts.map { part in
             let last = part.last.map { "\"last_block\": \($0.number), \"last_hash\": \"\($0.hash)\", " } ?? ""
             let sealed = part.isSealed ? "\"sealed\": true, " : ""
-            return "    {\"first_block\": \(part.first), \(last)\(sealed)\"bytes\": [\(part.bytes.map(String.init).joined(separator: ", "))]}"
+            return
+                "    {\"first_block\": \(part.first), \(last)\(sealed)\"bytes\": [\(part.bytes.map(String.init).joined(separator: ", "))]}"
         }
         let marks = marks.map { "    [\(([String($0.number)] + $0.bytes.map(String.init)).joined(separator: ", "))]" }
         return """

@@ -46,7 +46,8 @@ public final class StdoutSink: Sink {
             case .csv:
                 guard tables.count == 1, header.map({ $0 == tables[0] }) ?? true else {
                     throw SluiceError(
-                        .stdoutTables, .config, "CSV on standard output is one table, but \(id) has \(tables.map(\.name).joined(separator: ", "))",
+                        .stdoutTables, .config,
+                        "CSV on standard output is one table, but \(id) has \(tables.map(\.name).joined(separator: ", "))",
                         mend: "ask for one register with one table, or set format: jsonl")
                 }
                 if header == nil {
