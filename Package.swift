@@ -75,9 +75,8 @@ let package = Package(
         connector("Parquet", "SluiceDuckDB"),
         connector("Postgres", "CPq"),
         connector("Files"),
-        // No source and no sink: shared state for several processes.
-        module(
-            "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
+        // A sink, and shared state for several processes.
+        connector("Redis", "CHiredis"),
 
         module(
             "SluiceCatalog",

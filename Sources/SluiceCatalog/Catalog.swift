@@ -3,6 +3,7 @@ import EthereumConnector
 import FilesConnector
 import ParquetConnector
 import PostgresConnector
+import RedisConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceFlow
@@ -25,6 +26,7 @@ public enum Catalog {
         SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
         },
+        SinkConnector("redis", RedisSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in RedisSink(RedisSinkOptions(options)) },
         SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
             FilesSink(FilesSinkOptions(.csv, options))
         },
