@@ -147,7 +147,7 @@ import Testing
             _ = try await stream.flush()
             await sink.close()
             try expectBlocks(.csv, folder, 1...8)
-            #expect(try Reader.rows(.csv, folder, "logs", ["extra"]).count == 9)
+            #expect(try TextReader.rows("csv", folder, "logs", ["extra"]).count == 9)
             let cases: [(StreamID, TextRows.Format, [Schema], String)] = [
                 (id, .csv, SmallChain.schemas, "column extra json"), (id, .csv, [wider], "no longer asks for table blocks"),
                 (id, .jsonl, [wider, SmallChain.blocks], "as csv"),

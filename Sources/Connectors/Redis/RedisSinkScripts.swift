@@ -142,6 +142,19 @@ enum RedisSinkScripts {
     static let rollback =
         common + """
             local first, last = ARGV[2], ARGV[3]
+            for n = 4, #ARGV do
+              local stream = ARGV[n]
+              local gone = 0
+              repeat
+                local found = redis.call('XRANGE', stream, first .. '-0', last .. '-18446744073709551615', 'COUNT', 500)
+                for _, entry in ipairs(found) do gone = gone + redis.call('XDEL', stream, entry[1]) end
+              until #found == 0
+              -- Blocks of these numbers come again: the stream must take their ids.
+              if gone > 0 then
+                local top = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+                if #top == 0 then redis.call('DEL', stream) else redis.call('XSETID', stream, top[1][1]) end
+              end
+            end
             local all = undos()
             for place = #all, 1, -1 do
               local block = all[place]
@@ -165,19 +178,6 @@ enum RedisSinkScripts {
                 end
                 redis.call('DEL', base .. 'undo:' .. block)
                 redis.call('SREM', base .. 'undos', block)
-              end
-            end
-            for n = 4, #ARGV do
-              local stream = ARGV[n]
-              local gone = 0
-              repeat
-                local found = redis.call('XRANGE', stream, first .. '-0', last .. '-18446744073709551615', 'COUNT', 500)
-                for _, entry in ipairs(found) do gone = gone + redis.call('XDEL', stream, entry[1]) end
-              until #found == 0
-              -- Blocks of these numbers come again: the stream must take their ids.
-              if gone > 0 then
-                local top = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-                if #top == 0 then redis.call('DEL', stream) else redis.call('XSETID', stream, top[1][1]) end
               end
             end
             return 1

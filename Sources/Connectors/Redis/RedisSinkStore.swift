@@ -279,6 +279,8 @@ actor RedisSinkStore {
         var server = try RedisOptions(url: options.url.reveal())
         (server.connectTimeout, server.replyTimeout) = (options.connectTimeout, options.replyTimeout)
         let made = try RedisConnection(server)
+        // Something short first: who is not let in is told so only then.
+        if case .error(let text) = try made.run(RedisCommand("PING")) { throw RedisFault.error(text, server: shown) }
         connection = made
         return made
     }
