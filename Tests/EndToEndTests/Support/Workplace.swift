@@ -4,12 +4,14 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres
+        case duckdb, parquet, postgres, csv, jsonl
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
+        /// Those that write text.
+        static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] = embedded + files + (Surroundings.postgres == nil ? [] : [.postgres])
     }
 
     let box: Sandbox
@@ -45,6 +47,7 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
+        case .csv, .jsonl: "\(name).\(kind.rawValue)"
         case .postgres: "\(server)#\(schema)"
         }
     }
@@ -58,7 +61,10 @@ struct Workplace {
             sinks +=
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
+        for kind in Kind.files where kinds.contains(kind) {
+            sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
