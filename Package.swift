@@ -74,6 +74,7 @@ let package = Package(
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
         connector("Postgres", "CPq"),
+        connector("ClickHouse"),
         // No source and no sink: shared state for several processes.
         module(
             "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
@@ -82,7 +83,7 @@ let package = Package(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
-                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
+                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector", "ClickHouseConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),

@@ -1,3 +1,4 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import ParquetConnector
@@ -22,6 +23,9 @@ public enum Catalog {
         },
         SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
+        },
+        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 
