@@ -129,6 +129,8 @@ let package = Package(
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
