@@ -42,7 +42,9 @@ import Testing
         #expect(try await stream.flush() == SmallChain.position(2))
         #expect(try await stream.coverage() == [SmallChain.segment(1...2), SmallChain.segment(5...16)])
         await #expect { _ = try await stream.write(SmallChain.batch(16...17)) } throws: { ($0 as? SluiceError)?.code == .sinkOrder }
-        await #expect { _ = try await stream.write(SmallChain.batch(17...17, fork: 1)) } throws: { ($0 as? SluiceError)?.code == .sinkOrder }
+        await #expect { _ = try await stream.write(SmallChain.batch(17...17, fork: 1)) } throws: {
+            ($0 as? SluiceError)?.code == .sinkOrder
+        }
         _ = try await stream.write(SmallChain.batch(3...4))
         _ = try await stream.finish()
         #expect(try await server.sink().open(id, tables: SmallChain.schemas).coverage() == [SmallChain.segment(1...16)])
@@ -90,13 +92,17 @@ import Testing
         _ = try await stream.write(SmallChain.batch(1...10))
         _ = try await stream.flush()
         _ = try await stream.write(SmallChain.batch(11...14))
-        let query = "SELECT block_number, log_index, isNull(note) FROM %.logs_current WHERE block_number IN (5, 8, 14) ORDER BY block_number, log_index"
+        let query =
+            "SELECT block_number, log_index, isNull(note) FROM %.logs_current WHERE block_number IN (5, 8, 14) ORDER BY block_number, log_index"
         for _ in 1...2 {
             try await stream.amend([
                 SmallChain.amendment(5, places: [0, 7]), SmallChain.amendment(8, places: [0, 1], rows: []),
                 SmallChain.amendment(14, places: [1]),
             ])
-            #expect(try await server.rows(query) == [["5", "0", "0"], ["5", "1", "1"], ["5", "7", "0"], ["14", "0", "1"], ["14", "1", "0"]])
+            #expect(
+                try await server.rows(query) == [
+                    ["5", "0", "0"], ["5", "1", "1"], ["5", "7", "0"], ["14", "0", "1"], ["14", "1", "0"],
+                ])
         }
         #expect(try await stream.coverage() == [SmallChain.segment(1...14)])
         for (amendment, code) in [
@@ -112,7 +118,8 @@ import Testing
         try await stream.rollback(to: SmallChain.position(13))
         _ = try await stream.write(SmallChain.batch(14...16))
         #expect(try await stream.flush() == SmallChain.position(16))
-        #expect(try await server.rows(query) == [["5", "0", "0"], ["5", "1", "1"], ["5", "7", "0"], ["14", "0", "1"], ["14", "1", "1"]])
+        #expect(
+            try await server.rows(query) == [["5", "0", "0"], ["5", "1", "1"], ["5", "7", "0"], ["14", "0", "1"], ["14", "1", "1"]])
     }
 
     @Test("a process that another has taken over from may not write any more", arguments: Kind.available)
@@ -135,7 +142,9 @@ import Testing
         try await server.expectBlocks(upTo: 7)
     }
 
-    @Test("a column that is new is added; other types, tables that join, other owners and tables of others are refused", arguments: Kind.available)
+    @Test(
+        "a column that is new is added; other types, tables that join, other owners and tables of others are refused",
+        arguments: Kind.available)
     func migration(_ kind: Kind) async throws {
         let server = try Server(kind, "migrations")
         let stream = try await server.sink().open(id, tables: SmallChain.schemas)
@@ -162,12 +171,16 @@ import Testing
         let second = try await server.sink().open(StreamID(pipeline: "q", chainID: 2), tables: SmallChain.schemas)
         _ = try await second.write(SmallChain.batch(1...2, chainID: 2))
         _ = try await second.finish()
-        #expect(try await server.rows("SELECT chain_id, count() FROM %.blocks_current GROUP BY chain_id ORDER BY chain_id") == [["1", "3"], ["2", "2"]])
+        #expect(
+            try await server.rows("SELECT chain_id, count() FROM %.blocks_current GROUP BY chain_id ORDER BY chain_id") == [
+                ["1", "3"], ["2", "2"],
+            ])
         let taken = try Server(kind, "taken")
         try await taken.execute("CREATE DATABASE %")
         try await taken.execute("CREATE TABLE %.blocks (number Int64) ENGINE = MergeTree ORDER BY number")
         await #expect { _ = try await taken.sink().open(id, tables: SmallChain.schemas) } throws: {
-            ($0 as? SluiceError)?.class == .pause && "\($0)".contains("blocks in taken at 127.0.0.1 is a MergeTree that the sink did not make")
+            ($0 as? SluiceError)?.class == .pause
+                && "\($0)".contains("blocks in taken at 127.0.0.1 is a MergeTree that the sink did not make")
         }
         var sorted = server
         sorted.options.tables["logs"] = .init(order: ["log_index"])
@@ -186,11 +199,13 @@ import Testing
         // A quarter of an hour before midnight, so that there are two days; and more days than a server takes unasked.
         _ = try await stream.write(SmallChain.batch(1...150, start: 1_700_000_000 - 1_700_000_000 % 86_400 - 900))
         _ = try await stream.finish()
-        let query = "SELECT name, partition_key, sorting_key FROM system.tables WHERE database = 'choices' AND name IN ('blocks', 'logs') ORDER BY name"
+        let query =
+            "SELECT name, partition_key, sorting_key FROM system.tables WHERE database = 'choices' AND name IN ('blocks', 'logs') ORDER BY name"
         let found = try await server.rows(query)
         #expect(found[0] == ["blocks", "", "chain_id, number, hash"])
         #expect(found[1][1].hasPrefix("toYYYYMMDD(") && found[1][2] == "log_index, chain_id, block_number, block_hash")
-        let days = try await server.rows("SELECT DISTINCT partition FROM system.parts WHERE database = 'choices' AND table = 'logs' ORDER BY partition")
+        let days = try await server.rows(
+            "SELECT DISTINCT partition FROM system.parts WHERE database = 'choices' AND table = 'logs' ORDER BY partition")
         #expect(days == [["20231113"], ["20231114"]])
         guard kind == .modern else {
             server.options.ttl = .seconds(86_400)
@@ -204,7 +219,8 @@ import Testing
         _ = try await server.sink().open(id, tables: SmallChain.schemas)
         let full = try await server.rows("SELECT engine_full FROM system.tables WHERE database = 'choices' AND name = 'blocks'")
         #expect(full[0][0].contains("TTL toDateTime(timestamp) + toIntervalSecond(3153600000)"))
-        let codecs = try await server.rows("SELECT DISTINCT compression_codec FROM system.columns WHERE database = 'choices' AND table = 'blocks'")
+        let codecs = try await server.rows(
+            "SELECT DISTINCT compression_codec FROM system.columns WHERE database = 'choices' AND table = 'blocks'")
         #expect(codecs.contains(["CODEC(ZSTD(1))"]))
         server.options.ttl = .seconds(3600)
         _ = try await server.sink().open(id, tables: SmallChain.schemas)
@@ -212,7 +228,9 @@ import Testing
         #expect(try await server.rows("SELECT count() FROM %.blocks_current") == [["0"]])
     }
 
-    @Test("names from outside are names, whatever they hold", arguments: Kind.available, ["a`b", "x'; DROP TABLE blocks; --", "ünï", "SELECT", "a b", "\\", "a\\'b"])
+    @Test(
+        "names from outside are names, whatever they hold", arguments: Kind.available,
+        ["a`b", "x'; DROP TABLE blocks; --", "ünï", "SELECT", "a b", "\\", "a\\'b"])
     func hostile(_ kind: Kind, _ name: String) async throws {
         let server = try Server(kind, name)
         let id = StreamID(pipeline: name + "'\"", chainID: .max)
@@ -228,7 +246,8 @@ import Testing
         let rows = Table(schema: table, columns: columns.map { $0.finish() }, rowCount: 1)
         _ = try await stream.write(Batch(chainID: .max, span: span, tables: [rows]))
         _ = try await stream.flush()
-        let found = try await server.rows("SELECT \(ClickHouseSQL.quoted(name)), chain_id FROM %.\(ClickHouseSQL.quoted(table.name + "_current"))")
+        let found = try await server.rows(
+            "SELECT \(ClickHouseSQL.quoted(name)), chain_id FROM %.\(ClickHouseSQL.quoted(table.name + "_current"))")
         #expect(found == [[name, "\(UInt64.max)"]])
         #expect(try await server.sink().open(id, tables: [table]).coverage() == [Segment(first: 1, last: span.last)])
         // The first has been taken over from; the one that opened it last may write.

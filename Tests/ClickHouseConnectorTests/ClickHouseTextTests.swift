@@ -54,7 +54,8 @@ import Testing
                 == "CREATE TABLE IF NOT EXISTS `d`.`blocks` ON CLUSTER `it's` AS `d`.`blocks_local` ENGINE = "
                 + "Distributed('it\\'s', 'd', 'blocks_local', cityHash64(chain_id, `number`))")
         #expect(tables.ledgerCreation.count == 2)
-        #expect(tables.viewCreation(SmallChain.blocks).hasPrefix("CREATE VIEW IF NOT EXISTS `d`.`blocks_current` ON CLUSTER `it's` AS SELECT"))
+        #expect(
+            tables.viewCreation(SmallChain.blocks).hasPrefix("CREATE VIEW IF NOT EXISTS `d`.`blocks_current` ON CLUSTER `it's` AS SELECT"))
         let field = Field("extra", .json, nullable: true, "")
         #expect(
             tables.addition(field, to: SmallChain.blocks) == [
@@ -104,7 +105,10 @@ import Testing
     @Test("what the server says is classed by its number, else by the status")
     func faults() {
         let cases: [(Int, String, SluiceError.Code, SluiceError.Class)] = [
-            (401, "Code: 193, e.displayText() = DB::Exception: Wrong password for user x, e.what() = DB::Exception", .clickhouseRefused, .pause),
+            (
+                401, "Code: 193, e.displayText() = DB::Exception: Wrong password for user x, e.what() = DB::Exception", .clickhouseRefused,
+                .pause
+            ),
             (403, "Code: 516. DB::Exception: x: Authentication failed (AUTHENTICATION_FAILED) (version 26.9)", .clickhouseRefused, .pause),
             (500, "Code: 497. DB::Exception: x: Not enough privileges.", .clickhouseRefused, .pause),
             (500, "Code: 164. DB::Exception: readonly", .clickhouseRefused, .pause),
@@ -140,6 +144,14 @@ import Testing
         #expect(ClickHouseLedger.outside(Coverage([all])) == [])
         #expect(ClickHouseLedger(["p", "3", "4", "5", "626C6F636B73,C3BC2C", "x"], chainID: 1) == nil)
         #expect(ClickHouseLedger(["p", "3", "4", "5", "626C6F636B73,C3BC2C", ""], chainID: 1)?.tables == ["blocks", "ü,"])
+    }
+
+    @Test("sort keys are read as servers show them")
+    func keys() {
+        #expect(ClickHouseSQL.columns(ofKey: "chain_id, number, `a, b`, `c\\`d\\\\`") == ["chain_id", "number", "a, b", "c`d\\"])
+        #expect(ClickHouseSQL.columns(ofKey: "`SELECT`") == ["SELECT"])
+        #expect(ClickHouseSQL.columns(ofKey: "toDate(x), y") == nil)
+        #expect(ClickHouseSQL.columns(ofKey: "`x") == nil)
     }
 
     @Test("the defaults are what the reference says")

@@ -131,9 +131,12 @@ import Testing
                 expected.append(Row(row, &columns, &random, kind).values)
             }
             let span = Span(
-                UInt64(block), parentHash: SmallChain.hash(UInt64(block - 1)), block: BlockStamp(hash: SmallChain.hash(UInt64(block)), timestamp: 1))
+                UInt64(block), parentHash: SmallChain.hash(UInt64(block - 1)),
+                block: BlockStamp(hash: SmallChain.hash(UInt64(block)), timestamp: 1))
             _ = try await stream.write(
-                Batch(chainID: 1, span: span, tables: [Table(schema: Self.schema, columns: columns.map { $0.finish() }, rowCount: range.count)]))
+                Batch(
+                    chainID: 1, span: span,
+                    tables: [Table(schema: Self.schema, columns: columns.map { $0.finish() }, rowCount: range.count)]))
         }
         #expect(try await stream.flush() == SmallChain.position(8))
         let fields = Self.schema.fields.dropFirst(3)

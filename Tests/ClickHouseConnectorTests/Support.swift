@@ -75,7 +75,9 @@ struct Server {
     }
 
     /// Rows of the chain's first blocks, each once: from 1 to `last`, on a fork from some block on.
-    func expectBlocks(upTo last: UInt64, fork: UInt8 = 0, from: UInt64 = .max, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    func expectBlocks(upTo last: UInt64, fork: UInt8 = 0, from: UInt64 = .max, sourceLocation: SourceLocation = #_sourceLocation)
+        async throws
+    {
         let found = try await rows("SELECT number, lower(hex(hash)), isNull(base_fee) FROM %.blocks_current ORDER BY number")
         let expected = (1...last).map { number -> [String] in
             let hash = SmallChain.hash(number, fork: number >= from ? fork : 0)

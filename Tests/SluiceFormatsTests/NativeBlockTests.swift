@@ -30,7 +30,8 @@ import Testing
             constants: [.uint8("d", 1), .uint64("v", 515)])
         var expected: [UInt8] = [4, 3, 1] + Array("s".utf8) + [16] + Array("Nullable(String)".utf8)
         expected += [0, 1, 0, 2] + Array("ab".utf8) + [0, 0]
-        expected += [1] + Array("n".utf8) + [6] + Array("UInt64".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]
+        expected +=
+            [1] + Array("n".utf8) + [6] + Array("UInt64".utf8) + [1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]
         expected += [1] + Array("d".utf8) + [5] + Array("UInt8".utf8) + [1, 1, 1]
         expected += [1] + Array("v".utf8) + [6] + Array("UInt64".utf8)
         for _ in 0..<3 { expected += [3, 2, 0, 0, 0, 0, 0, 0] }

@@ -31,7 +31,8 @@ enum ClickHouseFault {
             case 401, 403: return refused(text)
             case 408, 429, 502, 503, 504: return SluiceError(.clickhouseUnavailable, .retry, text)
             default:
-                return SluiceError(.clickhouseFailed, .pause, text, mend: "check that the sink's url is that of ClickHouse's HTTP interface")
+                return SluiceError(
+                    .clickhouseFailed, .pause, text, mend: "check that the sink's url is that of ClickHouse's HTTP interface")
             }
         }
         return error(code: code, "\(doing): \(trimmed(body)) (code \(code))")
@@ -42,8 +43,10 @@ enum ClickHouseFault {
         case 192, 193, 194, 195, 516: return refused(text)
         case 291, 497: return SluiceError(.clickhouseRefused, .pause, text, mend: "grant the user the rights that are missing")
         case 164: return SluiceError(.clickhouseRefused, .pause, text, mend: "give the user a profile that may write")
-        case 252: return SluiceError(.clickhouseUnavailable, .retry, text, mend: "give the sink more batch_rows, or the table fewer partitions")
-        case 241: return SluiceError(.clickhouseUnavailable, .retry, text, mend: "give the server more memory, or the sink fewer batch_rows")
+        case 252:
+            return SluiceError(.clickhouseUnavailable, .retry, text, mend: "give the sink more batch_rows, or the table fewer partitions")
+        case 241:
+            return SluiceError(.clickhouseUnavailable, .retry, text, mend: "give the server more memory, or the sink fewer batch_rows")
         case 243: return SluiceError(.clickhouseFailed, .pause, text, mend: "make room on the server's disk")
         // Timeouts, connections, too much at once, a shutdown, replicas and their keeper: all of that passes.
         case 159, 198, 202, 203, 209, 210, 216, 225, 236, 242, 244, 254, 279, 285, 286, 287, 319, 364, 394, 425, 499, 999:
@@ -62,7 +65,9 @@ enum ClickHouseFault {
         switch failure.phase {
         case .request: SluiceError(.clickhouseOptions, .config, "\(doing): \(failure.message)", mend: "correct the sink's url")
         case .tooLarge, .decode: SluiceError(.clickhouseFailed, .pause, "\(doing): \(failure.message)")
-        default: SluiceError(.clickhouseUnavailable, .retry, "\(doing): \(failure.message)", mend: "check that the server runs and can be reached")
+        default:
+            SluiceError(
+                .clickhouseUnavailable, .retry, "\(doing): \(failure.message)", mend: "check that the server runs and can be reached")
         }
     }
 

@@ -21,7 +21,8 @@ struct ClickHouseLedger: Sendable, Hashable {
         var segments: [Segment] = []
         for part in text.split(separator: ",") {
             let pieces = part.split(whereSeparator: { $0 == "-" || $0 == ":" })
-            guard pieces.count == 3, let first = UInt64(pieces[0]), let number = UInt64(pieces[1]), let hash = Hash32(hex: String(pieces[2])),
+            guard pieces.count == 3, let first = UInt64(pieces[0]), let number = UInt64(pieces[1]),
+                let hash = Hash32(hex: String(pieces[2])),
                 first <= number, segments.last.map({ $0.last.number < first }) ?? true
             else { return nil }
             segments.append(Segment(first: first, last: Position(number: number, hash: hash)))
@@ -45,7 +46,8 @@ struct ClickHouseLedger: Sendable, Hashable {
     /// A row of `query`; nil when it is damaged.
     init?(_ row: [String], chainID: UInt64) {
         guard row.count == 6, let saved = UInt64(row[1]), let generation = UInt64(row[2]), let writer = UInt64(row[3]),
-            let coverage = Self.coverage(row[5]) else {
+            let coverage = Self.coverage(row[5])
+        else {
             return nil
         }
         stream = StreamID(pipeline: row[0], chainID: chainID)
@@ -55,7 +57,9 @@ struct ClickHouseLedger: Sendable, Hashable {
         self.coverage = coverage
         tables = row[4].split(separator: ",").map { hex in
             let digits = Array(hex.utf8)
-            let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16) }
+            let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+                UInt8(String(decoding: digits[$0...($0 + 1)], as: UTF8.self), radix: 16)
+            }
             return String(decoding: bytes, as: UTF8.self)
         }
     }

@@ -110,7 +110,8 @@ struct ClickHouseMigration {
         }
         if !missing.isEmpty {
             found = try await columns(local)
-            try await connection.execute("DROP TABLE IF EXISTS \(tables.view(schema))\(tables.onCluster)", doing: "renewing the view of \(schema.name)")
+            try await connection.execute(
+                "DROP TABLE IF EXISTS \(tables.view(schema))\(tables.onCluster)", doing: "renewing the view of \(schema.name)")
         }
         try await requireView(schema)
         return ClickHouseLayout(
@@ -123,7 +124,8 @@ struct ClickHouseMigration {
         case "View": break
         default:
             throw SluiceError(
-                .clickhouseSchema, .pause, "\(schema.name)_current in \(shown) is no view of ours", mend: "rename it, or write to another database")
+                .clickhouseSchema, .pause, "\(schema.name)_current in \(shown) is no view of ours",
+                mend: "rename it, or write to another database")
         }
     }
 
@@ -135,20 +137,21 @@ struct ClickHouseMigration {
     }
 
     /// A table that is there must keep one row a key, as one that we made does.
-    private func require(_ engine: (name: String, order: String, full: String), of schema: Schema, _ columns: [String: String]) async throws {
+    private func require(_ engine: (name: String, order: String, full: String), of schema: Schema, _ columns: [String: String]) async throws
+    {
         let name = "\(schema.name) in \(shown)"
         guard engine.name.hasSuffix("ReplacingMergeTree"), engine.full.contains(ClickHouseTables.version) else {
             throw SluiceError(
                 .clickhouseSchema, .pause, "\(name) is a \(engine.name) that the sink did not make",
                 mend: "rename it away, or write to another database")
         }
-        func plain(_ text: String) -> String { text.filter { $0 != "`" && $0 != " " } }
-        let wanted = try tables.order(schema).joined(separator: ", ")
-        guard plain(engine.order) == plain(wanted) else {
+        let wanted = try tables.order(schema)
+        guard ClickHouseSQL.columns(ofKey: engine.order) == wanted else {
             throw SluiceError(
-                .clickhouseSchema, .pause, "\(name) is sorted by \(engine.order), not by \(wanted)",
+                .clickhouseSchema, .pause, "\(name) is sorted by \(engine.order), not by \(wanted.joined(separator: ", "))",
                 mend: "rename the table away, write to another database, or set order_by to what it was; the sink sorts no table anew")
         }
+        func plain(_ text: String) -> String { text.filter { $0 != "`" && $0 != " " } }
         let time = ClickHouseTables.time(schema).flatMap { columns[$0] }
         if let ttl = try tables.ttl(schema, type: time), !plain(engine.full).contains(plain("TTL \(ttl)")) {
             try await connection.execute(

@@ -6,6 +6,27 @@ enum ClickHouseSQL {
     /// A text, whatever it holds.
     static func literal(_ text: String) -> String { "'" + escaped(text, "'") + "'" }
 
+    /// The columns of a sort key, as a server shows it; nil when it has more in it than columns.
+    static func columns(ofKey key: String) -> [String]? {
+        var names: [String] = []
+        var name = String.UnicodeScalarView()
+        var isQuoted = false
+        var scalars = key.unicodeScalars.makeIterator()
+        while let scalar = scalars.next() {
+            switch scalar {
+            case "`": isQuoted.toggle()
+            case "\\" where isQuoted: name.append(scalars.next() ?? "\\")
+            case "," where !isQuoted:
+                names.append(String(name))
+                name = .init()
+            case " " where !isQuoted: break
+            case "(" where !isQuoted: return nil
+            default: name.append(scalar)
+            }
+        }
+        return isQuoted ? nil : names + [String(name)]
+    }
+
     private static func escaped(_ text: String, _ quote: Unicode.Scalar) -> String {
         var out = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
@@ -47,7 +68,10 @@ enum ClickHouseSQL {
 
     /// Blocks of a chain in some ranges, as a condition.
     static func among(_ ranges: [ClosedRange<UInt64>], _ column: String) -> String {
-        "(" + ranges.map { $0.upperBound == .max ? "\(column) >= \($0.lowerBound)" : "\(column) BETWEEN \($0.lowerBound) AND \($0.upperBound)" }
+        "("
+            + ranges.map {
+                $0.upperBound == .max ? "\(column) >= \($0.lowerBound)" : "\(column) BETWEEN \($0.lowerBound) AND \($0.upperBound)"
+            }
             .joined(separator: " OR ") + ")"
     }
 }

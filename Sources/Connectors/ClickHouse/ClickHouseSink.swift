@@ -30,7 +30,8 @@ public final class ClickHouseSink: Sink {
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         guard !options.endpoint.contains(where: { $0 == "?" || $0 == "#" }) else {
             throw SluiceError(
-                .clickhouseOptions, .config, "the url of the sink at \(options.shown) has a query", mend: "name database, user and password as options")
+                .clickhouseOptions, .config, "the url of the sink at \(options.shown) has a query",
+                mend: "name database, user and password as options")
         }
         let connection = ClickHouseConnection(http: try await client.http(), options: options)
         let writer = ClickHouseWriter(stream, tables, connection, segments: segments, time: time, writer: random())

@@ -29,7 +29,8 @@ extension ClickHouseSinkOptions {
             FieldSpec("password", .string, "The user's.", example: "\"${CLICKHOUSE_PASSWORD}\"", secret: true),
             FieldSpec(
                 "hold_back", .bool,
-                "Take only blocks that are final. Otherwise every block at once; orphaned rows are then marked as deleted.", default: "true"),
+                "Take only blocks that are final. Otherwise every block at once; orphaned rows are then marked as deleted.", default: "true"
+            ),
             FieldSpec("partition_by", partitions, "By what rows are parted: the time of their block.", default: "month"),
             FieldSpec("ttl", retention, "Rows whose block is older are deleted by the server.", example: "365d"),
             FieldSpec("compression", compressions, "How columns are compressed; `auto` looks at what they hold.", default: "auto"),

@@ -107,7 +107,8 @@ struct ClickHouseTables: Sendable {
         guard let time = Self.time(table) else {
             guard own != nil else { return nil }
             throw SluiceError(
-                .clickhouseOptions, .config, "tables.\(table.name).partition_by is \(kind.rawValue), but its rows have no time of their block",
+                .clickhouseOptions, .config,
+                "tables.\(table.name).partition_by is \(kind.rawValue), but its rows have no time of their block",
                 mend: "write partition_by: none")
         }
         let function = [.day: "toYYYYMMDD", .month: "toYYYYMM"][kind] ?? "toYear"
@@ -126,10 +127,12 @@ struct ClickHouseTables: Sendable {
         guard let time = Self.time(table) else {
             guard own != nil else { return nil }
             throw SluiceError(
-                .clickhouseOptions, .config, "tables.\(table.name).ttl is set, but its rows have no time of their block", mend: "leave it out")
+                .clickhouseOptions, .config, "tables.\(table.name).ttl is set, but its rows have no time of their block",
+                mend: "leave it out")
         }
         let isInteger = type.map { $0 == "Int64" } ?? !server.hasDateTime64
-        return "\(isInteger ? Self.instant(time) : "toDateTime(\(ClickHouseSQL.quoted(time)))") + toIntervalSecond(\(ttl.components.seconds))"
+        return
+            "\(isInteger ? Self.instant(time) : "toDateTime(\(ClickHouseSQL.quoted(time)))") + toIntervalSecond(\(ttl.components.seconds))"
     }
 
     // MARK: - Statements
@@ -200,7 +203,8 @@ struct ClickHouseTables: Sendable {
     var ledgerCreation: [String] {
         creation(
             Self.ledger,
-            columns: "stream String, chain_id UInt64, saved UInt64, generation UInt64, writer UInt64, tables Array(String), segments String",
+            columns:
+                "stream String, chain_id UInt64, saved UInt64, generation UInt64, writer UInt64, tables Array(String), segments String",
             engine: "ReplacingMergeTree(saved)", tail: " ORDER BY (stream, chain_id)", sharding: "cityHash64(stream, chain_id)")
     }
 }

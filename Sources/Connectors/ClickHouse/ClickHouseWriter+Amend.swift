@@ -49,7 +49,8 @@ extension ClickHouseWriter {
             + "AND \(ClickHouseSQL.quoted(amendment.column)) IN (\(places))"
         let gone = tables.tombstones(layout.schema, version: version, where: condition)
         // The server's own bytes, as they come; what comes in their place has the greater version.
-        let names = "\(tables.columns(layout.schema)), new_version AS \(ClickHouseTables.version), new_deleted AS \(ClickHouseTables.deleted)"
+        let names =
+            "\(tables.columns(layout.schema)), new_version AS \(ClickHouseTables.version), new_deleted AS \(ClickHouseTables.deleted)"
         var body = try await connection.bytes(
             "SELECT \(names) FROM (\(gone))", format: "Native", doing: "reading what is to be amended of \(layout.schema.name)")
         body += NativeBlock.encode(

@@ -31,7 +31,10 @@ actor ClickHouseWriter {
 
     var options: ClickHouseSinkOptions { connection.options }
 
-    init(_ id: StreamID, _ schemas: [Schema], _ connection: ClickHouseConnection, segments: any SegmentStore, time: TimeSource, writer: UInt64) {
+    init(
+        _ id: StreamID, _ schemas: [Schema], _ connection: ClickHouseConnection, segments: any SegmentStore, time: TimeSource,
+        writer: UInt64
+    ) {
         self.id = id
         self.writer = writer
         self.schemas = schemas
@@ -119,7 +122,8 @@ actor ClickHouseWriter {
             let rows = "\(first.span.first)-\(last.span.last.number):\(last.span.last.hash)"
             for layout in layouts {
                 let parts = held.compactMap { $0.table(layout.schema.name) }.filter { $0.rowCount > 0 }
-                let body = NativeBlock.encode(parts, as: layout.targets, constants: Self.constants(version: ledger.generation, isDeleted: false))
+                let body = NativeBlock.encode(
+                    parts, as: layout.targets, constants: Self.constants(version: ledger.generation, isDeleted: false))
                 guard !body.isEmpty else { continue }
                 try await insert(body, into: layout, token: "\(id)/\(layout.schema.name)/\(rows)/\(ledger.generation)")
             }
@@ -157,7 +161,8 @@ actor ClickHouseWriter {
         let condition = "chain_id = \(id.chainID) AND \(ClickHouseSQL.among(ranges, layout.block))"
         try await connection.execute(
             "\(tables.insertion(layout.schema)) \(tables.tombstones(layout.schema, version: version, where: condition))",
-            tables.server.insertSettings + [("query_id", "\(mark)\(ledger.saved).\(requests)")], doing: "undoing rows of \(layout.schema.name)")
+            tables.server.insertSettings + [("query_id", "\(mark)\(ledger.saved).\(requests)")],
+            doing: "undoing rows of \(layout.schema.name)")
     }
 
     /// What the inserts of this stream are known by at the server.
@@ -218,7 +223,8 @@ actor ClickHouseWriter {
         next.generation = generation
         next.coverage = coverage
         try await connection.execute(
-            next.insertion(into: tables.name(ClickHouseTables.ledger)), tables.server.insertSettings.filter { $0.0 == "insert_distributed_sync" },
+            next.insertion(into: tables.name(ClickHouseTables.ledger)),
+            tables.server.insertSettings.filter { $0.0 == "insert_distributed_sync" },
             doing: "storing how far \(id) is")
         ledger = next
         try segments.save(coverage.segments, of: id)
@@ -226,7 +232,8 @@ actor ClickHouseWriter {
 
     /// Makes sure that no other process has opened the stream since.
     private func fence() async throws {
-        let query = "SELECT argMax(writer, saved) FROM \(tables.name(ClickHouseTables.ledger)) WHERE stream = \(ClickHouseSQL.literal(id.pipeline)) AND chain_id = \(id.chainID)"
+        let query =
+            "SELECT argMax(writer, saved) FROM \(tables.name(ClickHouseTables.ledger)) WHERE stream = \(ClickHouseSQL.literal(id.pipeline)) AND chain_id = \(id.chainID)"
         let found = try await connection.rows(query, doing: "making sure that nobody else writes \(id)").first?.first
         guard found == "\(ledger.writer)" else { throw fenced() }
     }
