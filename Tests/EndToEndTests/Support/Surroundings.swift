@@ -45,10 +45,13 @@ enum Surroundings {
 
     /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
     static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
+    /// The same of ClickHouse; nil where its engine is not there.
+    static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
     private static let services: TestServices? = {
-        guard TestServices.hasPostgres else { return nil }
+        let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
+        if names.isEmpty { return nil }
         let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return root.flatMap { try? TestServices(["postgres"], root: $0) }
+        return root.flatMap { try? TestServices(names, root: $0) }
     }()
 
     /// The long form: 200 kills instead of 12.

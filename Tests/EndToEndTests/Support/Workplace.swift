@@ -4,12 +4,13 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres
+        case duckdb, parquet, postgres, clickhouse
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] =
+            embedded + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
     }
 
     let box: Sandbox
@@ -44,6 +45,7 @@ struct Workplace {
         case .duckdb: database
         case .parquet: lake
         case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
         }
     }
 
@@ -56,7 +58,11 @@ struct Workplace {
             sinks +=
                 "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
+        if kinds.contains(.clickhouse) {
+            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "batch_rows: \(commitRows), hold_back: false }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns"][$0] ?? "" }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
