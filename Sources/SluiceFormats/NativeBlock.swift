@@ -52,38 +52,57 @@ public struct NativeBlock {
         public static func uint8(_ name: String, _ value: UInt8) -> Constant { Constant(name: name, type: "UInt8", bytes: [value]) }
     }
 
-    /// The rows of some tables of one schema as one block, behind the other; empty when there are none.
-    public static func encode(_ tables: [Table], as targets: [Target], constants: [Constant] = []) -> [UInt8] {
-        let rows = tables.reduce(0) { $0 + $1.rowCount }
-        guard rows > 0 else { return [] }
-        var capacity = 20
-        for target in targets {
-            capacity += target.name.utf8.count + target.type.utf8.count + 40 + (target.isNullable ? rows : 0)
-            for table in tables {
-                let column = table.columns[target.field]
-                capacity += column.type.width.map { $0 * column.count } ?? (column.values.count + 5 * column.count)
-                // The length of a value of fixed width that goes into text.
-                if target.encoding == .string { capacity += 5 * column.count }
+    /// The rows of some tables of one schema, one behind the other; empty when there are none.
+    /// - Parameter rowsPerBlock: a block ends behind the table by which it has so many rows. Blocks of some thousand are read best.
+    public static func encode(_ tables: [Table], as targets: [Target], constants: [Constant] = [], rowsPerBlock: Int = 16_384) -> [UInt8] {
+        var blocks: [(tables: Range<Int>, rows: Int)] = []
+        for (index, table) in tables.enumerated() where table.rowCount > 0 {
+            if let last = blocks.last, last.rows < rowsPerBlock {
+                blocks[blocks.count - 1] = (last.tables.lowerBound..<(index + 1), last.rows + table.rowCount)
+            } else {
+                blocks.append((index..<(index + 1), table.rowCount))
             }
         }
-        for constant in constants { capacity += constant.name.utf8.count + constant.type.utf8.count + 20 + constant.bytes.count * rows }
+        let capacity = blocks.reduce(0) { $0 + bound(tables[$1.tables], targets, constants, rows: $1.rows) }
+        guard capacity > 0 else { return [] }
         return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
             guard let base = buffer.baseAddress else { return }
             var writer = Writer(out: UnsafeMutableRawPointer(base))
-            writer.varint(targets.count + constants.count)
-            writer.varint(rows)
-            for target in targets {
-                writer.text(target.name)
-                writer.text(target.isNullable ? "Nullable(\(target.type))" : target.type)
-                if target.isNullable { for table in tables { writer.nulls(table.columns[target.field]) } }
-                for table in tables { writer.values(table.columns[target.field], target.encoding) }
-            }
-            for constant in constants {
-                writer.text(constant.name)
-                writer.text(constant.type)
-                writer.repeated(constant.bytes, rows)
-            }
+            for block in blocks { write(tables[block.tables], targets, constants, rows: block.rows, &writer) }
             count = writer.count
+        }
+    }
+
+    /// The most that a block takes.
+    private static func bound(_ tables: ArraySlice<Table>, _ targets: [Target], _ constants: [Constant], rows: Int) -> Int {
+        var bytes = 20
+        for target in targets {
+            bytes += target.name.utf8.count + target.type.utf8.count + 40 + (target.isNullable ? rows : 0)
+            for table in tables {
+                let column = table.columns[target.field]
+                bytes += column.type.width.map { $0 * column.count } ?? column.values.count
+                // The length before each value.
+                if target.encoding == .string { bytes += 5 * column.count }
+            }
+        }
+        return constants.reduce(bytes) { $0 + $1.name.utf8.count + $1.type.utf8.count + 20 + $1.bytes.count * rows }
+    }
+
+    private static func write(
+        _ tables: ArraySlice<Table>, _ targets: [Target], _ constants: [Constant], rows: Int, _ writer: inout Writer
+    ) {
+        writer.varint(targets.count + constants.count)
+        writer.varint(rows)
+        for target in targets {
+            writer.text(target.name)
+            writer.text(target.isNullable ? "Nullable(\(target.type))" : target.type)
+            if target.isNullable { for table in tables { writer.nulls(table.columns[target.field]) } }
+            for table in tables { writer.values(table.columns[target.field], target.encoding) }
+        }
+        for constant in constants {
+            writer.text(constant.name)
+            writer.text(constant.type)
+            writer.repeated(constant.bytes, rows)
         }
     }
 

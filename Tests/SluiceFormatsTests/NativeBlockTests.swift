@@ -38,6 +38,16 @@ import Testing
         #expect(bytes == expected)
     }
 
+    @Test("a block ends behind the table by which it has rows enough")
+    func blocks() {
+        let number = [targets[1]]
+        let (one, two, three) = (table([(1, "a", .zero)]), table([(2, nil, .zero), (3, "", .zero)]), table([(4, "b", .zero)]))
+        let apart = NativeBlock.encode([one, table([]), two], as: number) + NativeBlock.encode([three], as: number)
+        #expect(NativeBlock.encode([one, table([]), two, three], as: number, rowsPerBlock: 3) == apart)
+        let each = [one, two, three].flatMap { NativeBlock.encode([$0], as: number) }
+        #expect(NativeBlock.encode([table([]), one, two, table([]), three, table([])], as: number, rowsPerBlock: 1) == each)
+    }
+
     @Test("nothing is no block; a slice begins where it begins; lengths of more than a byte; numbers the other way round")
     func edges() {
         #expect(NativeBlock.encode([], as: targets) == [])

@@ -38,7 +38,7 @@ extension ClickHouseSinkOptions {
             FieldSpec(
                 "cluster", .string,
                 "Make tables on each server of this cluster (`<table>_local`), and write to `Distributed` tables over them."),
-            FieldSpec("batch_rows", .int(1...10_000_000), "An insert is made when it holds so many rows.", default: "50000", unit: "rows"),
+            FieldSpec("batch_rows", .int(1...10_000_000), "An insert is made when it holds so many rows.", default: "100000", unit: "rows"),
             FieldSpec("batch_bytes", .bytes((1 << 16)...(1 << 30)), "An insert is made when it holds so many bytes.", default: "64MB"),
             FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),
             FieldSpec("request_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one request.", default: "5m"),

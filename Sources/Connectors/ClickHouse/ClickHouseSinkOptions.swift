@@ -58,7 +58,7 @@ public struct ClickHouseSinkOptions: Sendable {
     public init(
         url: String, shown: String, database: String = "default", user: String? = nil, password: Secret? = nil, cluster: String? = nil,
         holdsBack: Bool = true, partition: Partition = .month, ttl: Duration? = nil, compression: Compression = .auto,
-        tables: [String: Table] = [:], batchRows: Int = 50_000, batchBytes: Int = 64_000_000, connectTimeout: Duration = .seconds(10),
+        tables: [String: Table] = [:], batchRows: Int = 100_000, batchBytes: Int = 64_000_000, connectTimeout: Duration = .seconds(10),
         requestTimeout: Duration = .seconds(300)
     ) {
         self.url = Secret(url)

@@ -122,9 +122,9 @@ actor ClickHouseWriter {
             let rows = "\(first.span.first)-\(last.span.last.number):\(last.span.last.hash)"
             for layout in layouts {
                 let parts = held.compactMap { $0.table(layout.schema.name) }.filter { $0.rowCount > 0 }
+                if parts.isEmpty { continue }
                 let body = NativeBlock.encode(
                     parts, as: layout.targets, constants: Self.constants(version: ledger.generation, isDeleted: false))
-                guard !body.isEmpty else { continue }
                 try await insert(body, into: layout, token: "\(id)/\(layout.schema.name)/\(rows)/\(ledger.generation)")
             }
             try await save(taken, generation: ledger.generation)
