@@ -77,13 +77,14 @@ let package = Package(
         connector("Files"),
         // A sink, and shared state for several processes.
         connector("Redis", "CHiredis"),
+        connector("ClickHouse"),
 
         module(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
-                "FilesConnector", "SluiceFormats",
+                "FilesConnector", "SluiceFormats", "ClickHouseConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -101,7 +102,7 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "SluiceTestKit",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector", "SluiceTestKit",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -130,6 +131,8 @@ let package = Package(
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

@@ -1,3 +1,4 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import Glibc
@@ -25,6 +26,9 @@ struct Measure {
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
         // The folder is the database's address here: nothing is written beside it.
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
+        case "clickhouse":
+            let options = ClickHouseSinkOptions(url: folder, shown: "here", database: "step")
+            try await sink(ClickHouseSink(options, segments: MemorySegments()))
         default: throw BenchError("no step \(step)")
         }
     }

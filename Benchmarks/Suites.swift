@@ -6,7 +6,7 @@ struct Suites {
     let emit: (Figure) -> Void
 
     static let names = [
-        "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
+        "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres", "clickhouse",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -28,6 +28,7 @@ struct Suites {
         case "graph": try graph()
         case "live": try live()
         case "postgres": try postgres()
+        case "clickhouse": try clickhouse()
         default: throw BenchError("no measurement \(name)")
         }
     }

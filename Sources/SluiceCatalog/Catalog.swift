@@ -1,3 +1,4 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import FilesConnector
@@ -36,6 +37,9 @@ public enum Catalog {
         },
         SinkConnector("stdout", StdoutSinkOptions.spec, delivery: .atLeastOnce, holdsBack: true) { name, options, store in
             StdoutSink(StdoutSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 

@@ -26,6 +26,23 @@ public final class TestServices: Sendable {
         return hasPostgres && access(cache + "/sluice/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
     }()
 
+    /// Whether Debian's ClickHouse is installed here.
+    public static let hasClickHouse = access("/usr/sbin/clickhouse-server", X_OK) == 0 || access("/usr/bin/clickhouse-server", X_OK) == 0
+    /// Whether the engine of a modern one is there, as `scripts/setup --test` leaves it.
+    public static let hasModernClickHouse: Bool = {
+        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let cache = (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/sluice"
+        guard let directory = opendir(cache) else { return false }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasPrefix("chdb-core-"), !name.contains("partial") { return true }
+        }
+        return false
+    }()
+
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
         var template = Array("/tmp/sluice-services-XXXXXX".utf8CString)

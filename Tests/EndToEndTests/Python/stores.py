@@ -1,9 +1,10 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
-psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines.
+psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
+duckdb for what ClickHouse writes as Parquet (URL#DATABASE).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
-    stores.py summary postgres URL#NAME  the same
+    stores.py summary postgres URL#NAME  the same; so for clickhouse
     stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import duckdb
 
@@ -113,8 +115,41 @@ def number(cell):
     return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
 
 
+def clickhouse(place):
+    """A connection to what the server says of the rows that count, table by table."""
+    url, database = place.rsplit("#", 1)
+
+    def ask(sql):
+        with urllib.request.urlopen(urllib.request.Request(url + "/", data=sql.encode())) as answer:
+            return answer.read()
+
+    connection, tables = duckdb.connect(), []
+    for name in KEYS:
+        found = ask(f"SELECT name, type FROM system.columns WHERE database = '{database}' AND table = '{name}_current' ORDER BY position").decode()
+        if not found:
+            continue
+        columns = []
+        for column, kind in (line.replace("\\'", "'").split("\t") for line in found.splitlines()):
+            if "String" in kind:
+                columns.append(f"hex({column}) AS {column}")
+            elif "256" in kind or "Decimal" in kind:
+                columns.append(f"toString({column}) AS {column}")
+            elif "DateTime64" in kind:
+                columns.append(f"toUnixTimestamp64Micro({column}) AS {column}")
+            else:
+                columns.append(column)
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+            file.write(ask(f"SELECT {', '.join(columns)} FROM `{database}`.{name}_current FORMAT Parquet"))
+            file.flush()
+            connection.execute(f"CREATE TABLE {name} AS FROM read_parquet('{file.name}')")
+        tables.append(name)
+    return connection, tables
+
+
 def opened(kind, path):
     """A connection in which every table has its plain name."""
+    if kind == "clickhouse":
+        return clickhouse(path)
     if kind == "postgres":
         connection = Psql(path)
         tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"
@@ -155,7 +190,7 @@ def height(table):
 
 
 def summary(kind, path):
-    if kind != "postgres" and not os.path.exists(path):
+    if kind not in ("postgres", "clickhouse") and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}

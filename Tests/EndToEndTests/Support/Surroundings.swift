@@ -45,7 +45,12 @@ enum Surroundings {
 
     /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
     static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
-    private static let services = TestServices.hasPostgres ? services(["postgres"]) : nil
+    /// The same of ClickHouse; nil where its engine is not there.
+    static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
+    private static let services: TestServices? = {
+        let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
+        return names.isEmpty ? nil : services(names)
+    }()
 
     /// Servers of a test's own.
     static func services(_ names: [String]) -> TestServices? {

@@ -4,14 +4,15 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, csv, jsonl
+        case duckdb, parquet, postgres, clickhouse, csv, jsonl
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
         /// Those that write text.
         static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + files + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] =
+            embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
     }
 
     let box: Sandbox
@@ -49,6 +50,7 @@ struct Workplace {
         case .parquet: lake
         case .csv, .jsonl: "\(name).\(kind.rawValue)"
         case .postgres: "\(server)#\(schema)"
+        case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
         }
     }
 
@@ -61,10 +63,15 @@ struct Workplace {
             sinks +=
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
+        if kinds.contains(.clickhouse) {
+            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "batch_rows: \(commitRows), hold_back: false }\n"
+        }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? $0.rawValue }.joined(separator: ", ")
+        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns"]
+        let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
