@@ -74,6 +74,7 @@ let package = Package(
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
         connector("Postgres", "CPq"),
+        connector("InfluxDB"),
         // No source and no sink: shared state for several processes.
         module(
             "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
@@ -83,6 +84,7 @@ let package = Package(
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
+                "InfluxDBConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -128,6 +130,9 @@ let package = Package(
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "InfluxDBConnector",
+            ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

@@ -1,5 +1,6 @@
 import DuckDBConnector
 import EthereumConnector
+import InfluxDBConnector
 import ParquetConnector
 import PostgresConnector
 public import SluiceConfig
@@ -22,6 +23,9 @@ public enum Catalog {
         },
         SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
+        },
+        SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            InfluxSink(InfluxSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 

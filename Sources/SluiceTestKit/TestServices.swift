@@ -19,6 +19,25 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether InfluxDB and VictoriaMetrics are installed here.
+    public static let hasInfluxDB = access("/usr/bin/influxd", X_OK) == 0
+    public static let hasVictoria = access("/usr/bin/victoria-metrics", X_OK) == 0
+
+    /// Whether `scripts/setup --test` has fetched the server that speaks S3.
+    public static let hasS3: Bool = {
+        let home = getenv("HOME").map { String(cString: $0) } ?? ""
+        let cache = (getenv("XDG_CACHE_HOME").map { String(cString: $0) } ?? home + "/.cache") + "/sluice"
+        guard let directory = opendir(cache) else { return false }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasPrefix("moto-"), !name.contains("partial") { return true }
+        }
+        return false
+    }()
+
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
         var template = Array("/tmp/sluice-services-XXXXXX".utf8CString)
