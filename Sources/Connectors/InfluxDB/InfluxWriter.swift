@@ -14,6 +14,8 @@ actor InfluxWriter {
     /// What is covered with what was taken since.
     private(set) var taken = Coverage()
     private var lines = LineBuffer()
+    /// Rows that were taken since the position moved.
+    private var rows = 0
     /// Since when the oldest line waits.
     private var since: MonotonicTime?
     /// The last block that became durable, until the caller is told.
@@ -40,7 +42,7 @@ actor InfluxWriter {
     func recover() throws {
         durable = Coverage(try segments.load(id))
         taken = durable
-        (news, since) = (nil, nil)
+        (news, since, rows) = (nil, nil, 0)
         lines.removeAll()
         lost = false
         try requireSameTables()
@@ -64,7 +66,8 @@ actor InfluxWriter {
             note(batch.span)
             if since == nil { since = time.now() }
             let isOld = since.map { time.now() - $0 >= server.options.batchAge } ?? false
-            if isFull || isOld { try await settle() }
+            rows += batch.rowCount
+            if rows >= server.options.batchRows || lines.count >= server.options.batchBytes || isOld { try await settle() }
         }
         return report()
     }
@@ -103,7 +106,7 @@ actor InfluxWriter {
         guard taken != durable else { return }
         try segments.save(taken.segments, of: id)
         durable = taken
-        since = nil
+        (since, rows) = (nil, 0)
         if let last = lastTaken { news = last }
         lastTaken = nil
     }

@@ -160,26 +160,11 @@ struct LineEncoder {
             value.isFinite ? LineText.ascii(value.description, &at) : text(value.description)
         case .decimal:
             let value = view.load(row, Int128.self)
-            key(view.key)
-            if let small = Int64(exactly: value) {
-                LineText.byte(0x22, &at)
-                LineText.decimal(small, pairs, &at)
-                LineText.byte(0x22, &at)
-            } else {
-                text(value.description)
-            }
-            if addsFloats { float(Double(value), view, &at) }
+            amount(view, Int64(exactly: value).map { .small($0 < 0, $0.magnitude) } ?? .large(value.description), pairs, &at)
         case .uint256:
             let value = view.load(row, UInt256.self)
-            key(view.key)
-            if value.high == 0, let small = UInt64(exactly: value.low) {
-                LineText.byte(0x22, &at)
-                LineText.decimal(small, pairs, &at)
-                LineText.byte(0x22, &at)
-            } else {
-                text(value.description)
-            }
-            if addsFloats { float(value.doubleValue, view, &at) }
+            let small = value.high == 0 ? UInt64(exactly: value.low) : nil
+            amount(view, small.map { .small(false, $0) } ?? .large(value.description), pairs, &at)
         case .string, .json:
             let (bytes, count) = view.slice(row)
             key(view.key)
@@ -195,10 +180,31 @@ struct LineEncoder {
         }
     }
 
-    private func float(_ value: Double, _ view: View, _ at: inout LineText.Target) {
+    /// A number of any length: most fit a word.
+    private enum Digits {
+        case small(Bool, UInt64)
+        case large(String)
+    }
+
+    /// An amount as text, and when that is asked for as a double: the server reads the digits, and rounds them right.
+    @inline(__always)
+    private func amount(_ view: View, _ digits: Digits, _ pairs: UnsafePointer<UInt16>, _ at: inout LineText.Target) {
+        func write() {
+            switch digits {
+            case .small(let isNegative, let value):
+                if isNegative { LineText.byte(0x2D, &at) }
+                LineText.decimal(value, pairs, &at)
+            case .large(let text): LineText.ascii(text, &at)
+            }
+        }
+        if let base = view.key.baseAddress { LineText.copy(base, view.key.count, &at) }
+        LineText.byte(0x22, &at)
+        write()
+        LineText.byte(0x22, &at)
+        guard addsFloats, let base = view.floatKey.baseAddress else { return }
         LineText.byte(0x2C, &at)
-        if let base = view.floatKey.baseAddress { LineText.copy(base, view.floatKey.count, &at) }
-        LineText.ascii(value.description, &at)
+        LineText.copy(base, view.floatKey.count, &at)
+        write()
     }
 
     /// What is written of every row, in memory that does not move.
@@ -217,9 +223,9 @@ struct LineEncoder {
             let keys = columns.reduce(0) { $0 + $1.key.count + $1.textKey.count + $1.floatKey.count }
             memory = .allocate(capacity: plan.head.count + keys + 1)
             headCount = plan.head.count
-            // Two separators and a number of 78 digits in quotes, or a double beside one: less than 128.
+            // Separators, and a number of 78 digits once in quotes and once without: less than 192.
             fixedBytes =
-                plan.head.count + keys + 64 + columns.reduce(0) { $0 + 128 + ($1.field.type.width ?? 0) * 2 }
+                plan.head.count + keys + 64 + columns.reduce(0) { $0 + 192 + ($1.field.type.width ?? 0) * 2 }
             _ = put(plan.head)
         }
 
