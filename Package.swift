@@ -48,6 +48,7 @@ let package = Package(
         shim("CCurl", links: ["curl"]),
         shim("CDuckDB", links: ["dl"]),
         shim("CKeccak"),
+        shim("CSHA256"),
         shim("CMalloc"),
         library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
@@ -72,7 +73,7 @@ let package = Package(
         // One line a connector.
         connector("Ethereum"),
         connector("DuckDB", "SluiceDuckDB"),
-        connector("Parquet", "SluiceDuckDB"),
+        connector("Parquet", "SluiceDuckDB", "CSHA256"),
         connector("Postgres", "CPq"),
         connector("InfluxDB"),
         // No source and no sink: shared state for several processes.

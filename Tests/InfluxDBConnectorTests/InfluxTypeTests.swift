@@ -1,4 +1,3 @@
-import Foundation
 import SluiceCore
 import SluiceTestKit
 import Testing
@@ -23,6 +22,20 @@ import Testing
         "", " ", "plain", "a\tb\nc\rd\\e\"f'g", "ünïcödé \u{1F9EC}\u{301}", "\u{FEFF}\u{202E}", "\\", "a\\", "a,b=c d\\,e", "100%", "%0A", "\n",
         "# comment", "''; DROP MEASUREMENT x; --", "\u{0}", String(repeating: "long ", count: 10_000),
     ]
+
+    /// As anybody reads URLs. Foundation's own loses a mark of byte order.
+    private static func decoded(_ text: String) -> String {
+        if text == "%" { return "" }
+        var out: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            out.append(byte == 0x25 ? UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) ?? 0 : byte)
+            if byte == 0x25 { rest = rest.dropFirst(2) }
+        }
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    private static func double(_ value: Any) -> Double? { value as? Double ?? (value as? Int64).map { Double($0) } }
 
     @Test("edges and any other values, nulls and hostile texts", arguments: [1, 2, 3] as [UInt64])
     func roundTrip(_ seed: UInt64) async throws {
@@ -88,23 +101,23 @@ import Testing
         #expect(found.count == 200)
         let names = Set(expected.flatMap(\.keys))
         for row in found {
-            let number = try #require(row["row_number"] as? Int)
-            let values = expected[number]
+            let number = try #require(row["row_number"] as? Int64)
+            let values = expected[Int(number)]
             for name in names {
                 let text: String? =
                     switch (name, row[name]) {
                     case (_, nil): nil
-                    case ("a_float", let value as NSNumber): "\(value.doubleValue.bitPattern)"
-                    case ("a_tag", let value as String): value == "%" ? "" : value.removingPercentEncoding
+                    case ("a_float", let value?): "\(Self.double(value)?.bitPattern ?? 0)"
+                    case ("a_tag", let value as String): Self.decoded(value)
                     case ("a_bool", let value as Bool): value ? "1" : "0"
                     case (_, let value as Int64): "\(value)"
                     case (_, let value?): "\(value)"
                     }
                 #expect(text == values[name], "row \(number), \(name)")
             }
-            if let wide = values["a_wide"] { #expect((row["a_wide_float"] as? NSNumber)?.doubleValue == Double(wide)) }
+            if let wide = values["a_wide"] { #expect(row["a_wide_float"].flatMap(Self.double) == Double(wide)) }
         }
         let sums = try await server.ask("SELECT sum(a_wide_float) FROM \"all types\"")
-        #expect(((sums.first?["sum"] as? NSNumber)?.doubleValue ?? 0) > 1e77)
+        #expect((sums.first?["sum"].flatMap(Self.double) ?? 0) > 1e77)
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import SluiceCore
 import SluiceNet
 import SluiceTelemetry
@@ -54,29 +53,39 @@ struct Server {
         defer { http.shutdown() }
         let url = "\(url)/query?db=\(InfluxServer.percent(database))&epoch=ns&q=\(InfluxServer.percent(statement))"
         let answer = try await http.send(HTTPRequest(method: "POST", url: url, body: []))
-        let tree = try JSONSerialization.jsonObject(with: Data(answer.body.bytes)) as? [String: Any]
-        let results = try #require(tree?["results"] as? [[String: Any]], "\(statement): \(String(describing: tree))")
+        // Foundation's own reader of JSON loses digits of doubles, and marks at the beginning of texts.
+        var reader = JSONTreeReader(String(decoding: answer.body.bytes, as: UTF8.self), reading: "an answer", code: .init("asked"), remedy: "")
+        let results = try #require(try reader.document()["results"]?.items)
         return try results.flatMap { result in
-            if let error = result["error"] { throw SluiceError(.init("asked"), .fatal, "\(statement): \(error)") }
-            return (result["series"] as? [[String: Any]] ?? []).flatMap { series in
-                let columns = series["columns"] as? [String] ?? []
-                return (series["values"] as? [[Any]] ?? []).map { values in
-                    Dictionary(zip(columns, values), uniquingKeysWith: { first, _ in first }).filter { !($0.value is NSNull) }
+            if let error = result["error"]?.text { throw SluiceError(.init("asked"), .fatal, "\(statement): \(error)") }
+            return (result["series"]?.items ?? []).flatMap { series in
+                let columns = series["columns"]?.items?.compactMap(\.text) ?? []
+                return (series["values"]?.items ?? []).map { row in
+                    Dictionary(zip(columns, (row.items ?? []).map(Self.plain)), uniquingKeysWith: { first, _ in first }).compactMapValues(\.self)
                 }
             }
+        }
+    }
+
+    private static func plain(_ node: JSONNode) -> Any? {
+        switch node.value {
+        case .string(let text): text
+        case .bool(let flag): flag
+        case .number(let text): Int64(text) ?? UInt64(text) ?? Double(text)
+        default: nil
         }
     }
 
     /// What is there of a small chain: the numbers of blocks, and the blocks and places of logs, in order.
     func expect(_ blocks: [UInt64], fork: UInt8 = 0, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let found = try await ask("SELECT * FROM blocks")
-        #expect(found.compactMap { $0["number"] as? UInt64 } == blocks, sourceLocation: sourceLocation)
+        #expect(found.compactMap { $0["number"] as? Int64 } == blocks.map { Int64($0) }, sourceLocation: sourceLocation)
         #expect(
             found.compactMap { $0["hash"] as? String } == blocks.map { SmallChain.hash($0, fork: fork).description },
             sourceLocation: sourceLocation)
         let logs = try await ask("SELECT * FROM logs")
-        let places = logs.compactMap { row in (row["block_number"] as? UInt64).map { [$0, row["log_index"] as? UInt64 ?? .max] } }
-        let expected = blocks.flatMap { number in (0..<number % 3).map { [number, $0] } }
+        let places = logs.compactMap { row in (row["block_number"] as? Int64).map { [$0, row["log_index"] as? Int64 ?? -1] } }
+        let expected = blocks.flatMap { number in (0..<Int64(number % 3)).map { [Int64(number), $0] } }
         #expect(places == expected, sourceLocation: sourceLocation)
     }
 }
