@@ -129,7 +129,7 @@ let package = Package(
             ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig", "SluiceNet"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests(
             "InfluxDBConnector",

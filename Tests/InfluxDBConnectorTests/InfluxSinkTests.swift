@@ -122,7 +122,9 @@ import Testing
         #expect(try await stream.coverage() == left)
         _ = try await stream.write(SmallChain.batch(kept + 1...9, fork: 1, parentFork: 0))
         _ = try await stream.flush()
-        let hashes = try await server.ask("SELECT hash FROM blocks WHERE number > \(kept) AND number < 20").compactMap { $0["hash"] as? String }
+        let hashes = try await server.ask("SELECT hash FROM blocks WHERE number > \(kept) AND number < 20").compactMap {
+            $0["hash"] as? String
+        }
         let expected = (kept + 1...9).map { SmallChain.hash($0, fork: 1).description }
         #expect(hashes == expected)
     }
@@ -252,7 +254,10 @@ import Testing
         }
         _ = try await server.sink().open(id, tables: SmallChain.schemas)
         let cases: [((inout InfluxSinkOptions) -> Void, String)] = [
-            ({ $0.interface = .database(server.database, retentionPolicy: "weekly") }, "no retention policy weekly (its policies are autogen)"),
+            (
+                { $0.interface = .database(server.database, retentionPolicy: "weekly") },
+                "no retention policy weekly (its policies are autogen)"
+            ),
             ({ $0.interface = nil }, "neither a database nor a bucket"),
             ({ $0.measurement = "all" }, "would be one measurement"),
             ({ $0.tables = ["logs": InfluxTableOptions(tags: ["nothing"])] }, "table logs has no column nothing"),

@@ -19,7 +19,8 @@ import Testing
         ])
 
     private static let texts = [
-        "", " ", "plain", "a\tb\nc\rd\\e\"f'g", "ünïcödé \u{1F9EC}\u{301}", "\u{FEFF}\u{202E}", "\\", "a\\", "a,b=c d\\,e", "100%", "%0A", "\n",
+        "", " ", "plain", "a\tb\nc\rd\\e\"f'g", "ünïcödé \u{1F9EC}\u{301}", "\u{FEFF}\u{202E}", "\\", "a\\", "a,b=c d\\,e", "100%", "%0A",
+        "\n",
         "# comment", "''; DROP MEASUREMENT x; --", "\u{0}", String(repeating: "long ", count: 10_000),
     ]
 
@@ -72,7 +73,8 @@ import Testing
             put(4, int, "\(int)")
             let uint = pick([0, 1, .max, UInt64(Int64.max), UInt64(Int64.max) + 1], UInt64.random(in: 0 ... .max, using: &random))
             put(5, uint, "\(uint)", uint > UInt64(Int64.max) ? "_text" : "")
-            let float = pick([0, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 0.1, .nan], Double(random.next() >> 3) / 7)
+            let float = pick(
+                [0, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 0.1, .nan], Double(random.next() >> 3) / 7)
             put(6, float, float.isFinite ? "\(float.bitPattern)" : "\(float)", float.isFinite ? "" : "_text")
             let magnitude = Int128(random.next()) * Int128(truncatingIfNeeded: random.next() >> 3)
             let decimal = pick([0, 1, -1, Int128(Int64.max) + 1, -(Int128(1) << 126)], magnitude)

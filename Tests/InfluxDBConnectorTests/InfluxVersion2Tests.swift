@@ -98,7 +98,8 @@ import Testing
         columns[1].append(Int64(7))
         columns[2].append(UInt64.max)
         let span = Span(7, parentHash: .zero, block: BlockStamp(hash: SmallChain.hash(7), timestamp: 1_700_000_000))
-        _ = try await stream.write(Batch(chainID: 1, span: span, tables: [Table(schema: schema, columns: columns.map { $0.finish() }, rowCount: 1)]))
+        _ = try await stream.write(
+            Batch(chainID: 1, span: span, tables: [Table(schema: schema, columns: columns.map { $0.finish() }, rowCount: 1)]))
         #expect(try await stream.flush() == SmallChain.position(7))
         let request = try #require(recorder.asked("/api/v2/write").first)
         #expect(request.path == "/api/v2/write?org=my%20org&bucket=b&precision=ns")
@@ -111,7 +112,8 @@ import Testing
 
     @Test("a busy server is asked again; rows that it refuses are found, the others stored")
     func refused() async throws {
-        let recorder = try Recorder(refuses: { $0.contains("number=5i") || $0.contains("number=9i") ? "failure: dropped=1" : nil }, statuses: [503, 429])
+        let recorder = try Recorder(
+            refuses: { $0.contains("number=5i") || $0.contains("number=9i") ? "failure: dropped=1" : nil }, statuses: [503, 429])
         let (sink, _) = recorder.sink()
         let stream = try await sink.open(id, tables: [SmallChain.blocks])
         let batch = SmallChain.batch(1...16)
@@ -167,9 +169,12 @@ import Testing
         #expect(last?.contains(#""start": "2023-11-14T22:13:44.002000001Z", "stop": "2023-11-14T22:13:44.002000001Z""#) == true)
     }
 
-    @Test("moments as dates", arguments: [
-        (0, "1970-01-01T00:00:00.000000000Z"), (-1, "1969-12-31T23:59:59.999999999Z"), (951_782_400_000_000_007, "2000-02-29T00:00:00.000000007Z"),
-        (1_709_164_800_123_456_789, "2024-02-29T00:00:00.123456789Z"), (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
-    ] as [(Int64, String)])
+    @Test(
+        "moments as dates",
+        arguments: [
+            (0, "1970-01-01T00:00:00.000000000Z"), (-1, "1969-12-31T23:59:59.999999999Z"),
+            (951_782_400_000_000_007, "2000-02-29T00:00:00.000000007Z"),
+            (1_709_164_800_123_456_789, "2024-02-29T00:00:00.123456789Z"), (4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z"),
+        ] as [(Int64, String)])
     func dates(_ nanoseconds: Int64, _ text: String) { #expect(InfluxTime.text(nanoseconds) == text) }
 }

@@ -91,7 +91,9 @@ import Testing
     func fuzz(_ seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         let nasty = Array(",= \\\"'\n\r\t\u{0}%#{}é\u{1F9EC}\u{301}a0i").map(String.init)
-        func text() -> String { (0..<Int.random(in: 0...12, using: &random)).map { _ in nasty.randomElement(using: &random) ?? "" }.joined() }
+        func text() -> String {
+            (0..<Int.random(in: 0...12, using: &random)).map { _ in nasty.randomElement(using: &random) ?? "" }.joined()
+        }
         func name() -> String { text() + "n" }
         var names: Set<String> = []
         while names.count < 4 { names.insert(name()) }
@@ -114,7 +116,9 @@ import Testing
         let span = Span(3, parentHash: .zero, block: BlockStamp(hash: .zero, timestamp: 9))
         let encoder = LineEncoder(hasUnsigned: true, addsFloats: true)
         var row = 0
-        while row < 50 { row = try encoder.encode(table, from: row, plan, span, into: &buffer, maxLines: .max, maxBytes: buffer.count + 300) }
+        while row < 50 {
+            row = try encoder.encode(table, from: row, plan, span, into: &buffer, maxLines: .max, maxBytes: buffer.count + 300)
+        }
         var reader = Reader(String(decoding: buffer.bytes(0..<50), as: UTF8.self))
         let points = try reader.points()
         #expect(points.count == 50)
@@ -159,8 +163,10 @@ import Testing
     @Test("what is a tag and what makes the time unique follows from the key")
     func plans() throws {
         let fields = [
-            Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""), Field("log_index", .int64, ""),
-            Field("batch_index", .int64, ""), Field("address", .fixedBytes(20), ""), Field("kind", .string, ""), Field("value", .uint256, ""),
+            Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("block_hash", .fixedBytes(32), ""),
+            Field("log_index", .int64, ""),
+            Field("batch_index", .int64, ""), Field("address", .fixedBytes(20), ""), Field("kind", .string, ""),
+            Field("value", .uint256, ""),
         ]
         func plan(_ key: [String], _ options: InfluxTableOptions? = nil) throws -> (tags: [String], place: String?, fields: Int) {
             let plan = try LineTable(Schema(name: "t", key: key, doc: "", fields: fields), measurement: "t", options)

@@ -54,14 +54,16 @@ struct Server {
         let url = "\(url)/query?db=\(InfluxServer.percent(database))&epoch=ns&q=\(InfluxServer.percent(statement))"
         let answer = try await http.send(HTTPRequest(method: "POST", url: url, body: []))
         // Foundation's own reader of JSON loses digits of doubles, and marks at the beginning of texts.
-        var reader = JSONTreeReader(String(decoding: answer.body.bytes, as: UTF8.self), reading: "an answer", code: .init("asked"), remedy: "")
+        var reader = JSONTreeReader(
+            answer.text, reading: "an answer", code: .init("asked"), remedy: "")
         let results = try #require(try reader.document()["results"]?.items)
         return try results.flatMap { result in
             if let error = result["error"]?.text { throw SluiceError(.init("asked"), .fatal, "\(statement): \(error)") }
             return (result["series"]?.items ?? []).flatMap { series in
                 let columns = series["columns"]?.items?.compactMap(\.text) ?? []
                 return (series["values"]?.items ?? []).map { row in
-                    Dictionary(zip(columns, (row.items ?? []).map(Self.plain)), uniquingKeysWith: { first, _ in first }).compactMapValues(\.self)
+                    Dictionary(zip(columns, (row.items ?? []).map(Self.plain)), uniquingKeysWith: { first, _ in first }).compactMapValues(
+                        \.self)
                 }
             }
         }

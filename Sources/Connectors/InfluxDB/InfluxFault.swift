@@ -41,7 +41,7 @@ enum InfluxFault {
 
     /// What the server says of it: the text of a JSON error, of either version, else the first line.
     static func reason(_ response: HTTPResponse) -> String {
-        let text = String(decoding: response.body.bytes.prefix(4096), as: UTF8.self)
+        let text = String(response.text.prefix(4096))
         var reader = JSONTreeReader(text, reading: "an answer", code: .influxFailed, remedy: "")
         if let tree = try? reader.document(), let said = tree["error"]?.text ?? tree["message"]?.text { return clean(said) }
         return clean(text.split(whereSeparator: \.isNewline).first.map(String.init) ?? "no reason was given")

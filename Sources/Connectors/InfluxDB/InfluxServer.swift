@@ -66,7 +66,7 @@ struct InfluxServer: Sendable {
     private func prepare(bucket: String, _ org: String) async throws {
         let doing = "opening \(shown)"
         let answer = try await request("GET", "/api/v2/buckets", [("org", org), ("name", bucket)], doing: doing)
-        let text = String(decoding: answer.body.bytes, as: UTF8.self)
+        let text = answer.text
         var reader = JSONTreeReader(text, reading: "the buckets", code: .influxFailed, remedy: "")
         let tree = try? reader.document()
         switch answer.status {
@@ -179,7 +179,7 @@ struct InfluxServer: Sendable {
         guard (200...299).contains(answer.status) else {
             throw InfluxFault.error(answer.status, InfluxFault.reason(answer), doing: doing)
         }
-        let text = String(decoding: answer.body.bytes, as: UTF8.self)
+        let text = answer.text
         var reader = JSONTreeReader(
             text, reading: "an answer of \(options.shown)", code: .influxFailed, remedy: "see that the url is one of InfluxDB")
         let tree = try reader.document()

@@ -53,7 +53,8 @@ public final class ParquetSink: Sink {
         func claim(_ stream: StreamID) throws -> DuckDBDatabase {
             if let other = writers[stream.chainID], other.id != stream {
                 throw SluiceError(
-                    .parquetFolder, .config, "\(stream) and \(other.id) would write the same chain to \(options.bucket?.shown ?? options.directory)",
+                    .parquetFolder, .config,
+                    "\(stream) and \(other.id) would write the same chain to \(options.bucket?.shown ?? options.directory)",
                     mend: "give each pipeline a folder of its own")
             }
             let database =

@@ -5,11 +5,14 @@ import Testing
 struct Workplace {
     enum Kind: String, Sendable {
         case duckdb, parquet, postgres
+        case influxdb, s3
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres]) + final
+        /// Those that take only what is final, and whose servers can be had.
+        static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
     }
 
     let box: Sandbox
@@ -44,6 +47,8 @@ struct Workplace {
         case .duckdb: database
         case .parquet: lake
         case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .influxdb: "\(Surroundings.influxdb ?? "")#\(schema)"
+        case .s3: "\(Surroundings.s3?.url ?? "")#\(Surroundings.s3?.key ?? "")#\(Surroundings.s3?.secret ?? "")#\(schema)"
         }
     }
 
@@ -56,7 +61,16 @@ struct Workplace {
             sinks +=
                 "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
+        if kinds.contains(.influxdb) {
+            sinks +=
+                "  points: { type: influxdb, url: \"\(Surroundings.influxdb ?? "")\", database: \(schema), batch_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.s3), let s3 = Surroundings.s3 {
+            sinks +=
+                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .influxdb: "points", .s3: "bucket"][$0] ?? "" }
+            .joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
