@@ -174,7 +174,7 @@ import Testing
         let cases: [((inout BucketOptions) -> Void, SluiceError.Class, String)] = [
             ({ $0.secretKey = Secret("hunter2") }, .config, "SignatureDoesNotMatch"),
             ({ $0.accessKey = "AKIANOBODY0000000000" }, .config, "InvalidAccessKeyId"),
-            ({ $0.bucket = "nothing" }, .config, "NoSuchBucket"),
+            ({ $0.accessKey = "" }, .config, "lacks its key"), ({ $0.bucket = "nothing" }, .config, "NoSuchBucket"),
             ({ $0.endpoint = "http://127.0.0.1:1" }, .retry, "connect"),
         ]
         try await withFolder { folder in
