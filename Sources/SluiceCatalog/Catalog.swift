@@ -2,6 +2,7 @@ import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import FilesConnector
+import InfluxDBConnector
 import ParquetConnector
 import PostgresConnector
 import RedisConnector
@@ -40,6 +41,9 @@ public enum Catalog {
         },
         SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            InfluxSink(InfluxSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 
