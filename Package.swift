@@ -55,6 +55,7 @@ let package = Package(
         // Its pkg-config file asks for a macro that would make every build warn; the header is found without.
         library("CPq", package: "libpq-dev", pkgConfig: nil),
         library("CHiredis", package: "libhiredis-dev", pkgConfig: nil),
+        library("CRdkafka", package: "librdkafka-dev", pkgConfig: nil),
 
         // The vocabulary, and what is pure.
         module("SluiceCore", []),
@@ -74,6 +75,7 @@ let package = Package(
         connector("DuckDB", "SluiceDuckDB"),
         connector("Parquet", "SluiceDuckDB"),
         connector("Postgres", "CPq"),
+        connector("Kafka", "CRdkafka"),
         // No source and no sink: shared state for several processes.
         module(
             "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
@@ -83,6 +85,7 @@ let package = Package(
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
+                "KafkaConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -128,6 +131,7 @@ let package = Package(
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests("KafkaConnector", ["KafkaConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet"], exclude: ["Python"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

@@ -1,5 +1,6 @@
 import DuckDBConnector
 import EthereumConnector
+import KafkaConnector
 import ParquetConnector
 import PostgresConnector
 public import SluiceConfig
@@ -22,6 +23,9 @@ public enum Catalog {
         },
         SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
+        },
+        SinkConnector("kafka", KafkaSinkOptions.spec, delivery: .exactlyOnce) { name, options, _ in
+            KafkaSink(KafkaSinkOptions(options), name: name)
         },
     ]
 
