@@ -5,7 +5,7 @@
     scripts/kafka-broker.py tell HOST:PORT WORD...
 
 What can be told: `down` (no connection is taken, those that are there end; what is stored stays), `up`, and `fail API CODE COUNT`: the next
-COUNT requests of that API are answered with that error. Transactions are real: markers, the last stable offset, lists of what was aborted,
+COUNT requests of that API are answered with that error, `limit TOPIC BYTES`, `settings TOPIC`. Transactions are real: markers, the last stable offset, lists of what was aborted,
 epochs that fence. Nothing is compacted, and nothing is deleted. No consumer groups.
 """
 
@@ -498,6 +498,8 @@ class Broker:
         elif words[0] == "fail":
             with self.changed:
                 self.failures[int(words[1])] = (int(words[2]), int(words[3]))
+        elif words[0] == "limit":
+            self.settings[words[1]]["max.message.bytes"] = words[2]
         elif words[0] == "settings":
             return repr((len(self.topics[words[1]]), sorted(self.settings[words[1]].items())))
         return "done"

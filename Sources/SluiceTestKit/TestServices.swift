@@ -19,6 +19,9 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether what is written into Kafka can be read by a program that is not ours.
+    public static let hasKafkaReader = access("/usr/bin/kcat", X_OK) == 0
+
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
         var template = Array("/tmp/sluice-services-XXXXXX".utf8CString)

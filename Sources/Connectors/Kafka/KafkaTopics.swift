@@ -20,8 +20,7 @@ struct KafkaTopics {
         var there = try client.topics(within: timeout)
         let missing = wanted.filter { there[$0.name] == nil }
         if !missing.isEmpty {
-            var isMadeByName = false
-            do throws(SluiceError) { isMadeByName = try !create(missing) } catch { throw error }
+            let isMadeByName = try !create(missing)
             // Brokers agree on what is there after a while.
             repeat {
                 if isMadeByName { for topic in missing { touch(topic.name) } }
@@ -40,6 +39,8 @@ struct KafkaTopics {
 
     /// Asks by the admin protocol. Returns false where the brokers have none.
     private func create(_ missing: [NewTopic]) throws(SluiceError) -> Bool {
+        // Whoever has no controller answers nothing at all.
+        guard rd_kafka_controllerid(client.handle, min(timeout, 3000)) >= 0 else { return false }
         var made: [OpaquePointer?] = []
         defer { for topic in made { rd_kafka_NewTopic_destroy(topic) } }
         var words = [CChar](repeating: 0, count: 512)

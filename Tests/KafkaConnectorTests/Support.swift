@@ -1,0 +1,139 @@
+import Foundation
+import SluiceCore
+import SluiceTestKit
+import Testing
+
+@testable import KafkaConnector
+
+/// Gives a suite a broker of its own, which is gone with it.
+struct KafkaTrait: SuiteTrait, TestScoping {
+    @TaskLocal static var services: TestServices?
+
+    var isRecursive: Bool { false }
+
+    func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable @concurrent () async throws -> Void) async throws {
+        let services = try TestServices(["kafka"], root: Script.root)
+        defer { services.stop() }
+        print("kafka tests write to \(Broker.available.map(\.rawValue).joined(separator: " and "))")
+        try await Self.$services.withValue(services) { try await body() }
+    }
+}
+
+extension Trait where Self == KafkaTrait {
+    static var kafka: Self { Self() }
+}
+
+/// The brokers that tests can have: our own, which is always there, and the one that `KAFKA_BOOTSTRAP_SERVERS` names.
+enum Broker: String, Sendable, CaseIterable {
+    case own = "a broker of their own"
+    case named = "the brokers of KAFKA_BOOTSTRAP_SERVERS"
+
+    static let address = ProcessInfo.processInfo.environment["KAFKA_BOOTSTRAP_SERVERS"]
+    static let available: [Broker] = address == nil ? [.own] : allCases
+}
+
+/// A broker as tests use it: each with topics of its own.
+struct Cluster {
+    let options: KafkaSinkOptions
+    private let prefix: String
+
+    init(_ name: String, on broker: Broker = .own) throws {
+        let own = try #require(KafkaTrait.services?.variables["SLUICE_TEST_KAFKA"])
+        prefix = "\(name)-\(UInt32.random(in: 0 ... .max))"
+        var options = KafkaSinkOptions(brokers: broker == .named ? try #require(Broker.address) : own)
+        options.topic = "\(prefix).{table}"
+        options.positionsTopic = "\(prefix).positions"
+        options.partitions = 3
+        options.commitRows = 1_000_000
+        options.timeout = .seconds(10)
+        self.options = options
+    }
+
+    func sink(_ name: String = "k", _ adjust: (inout KafkaSinkOptions) -> Void = { _ in }) -> KafkaSink {
+        var options = options
+        adjust(&options)
+        return KafkaSink(options, name: name)
+    }
+
+    /// What a consumer has of a table in the end.
+    func rows(_ table: String, registry: String? = nil) throws -> Standing {
+        try Script.run(["rows", options.brokers, "\(prefix).\(table)"] + (registry.map { [$0] } ?? []), as: Standing.self)
+    }
+
+    /// The values of a topic as their text, by key.
+    func text(_ topic: String) throws -> [String: String] {
+        try Script.run(["text", options.brokers, "\(prefix).\(topic)"], as: [String: String].self)
+    }
+
+    /// Tells the broker something.
+    @discardableResult
+    func tell(_ words: String...) throws -> String {
+        let control = try #require(KafkaTrait.services?.variables["SLUICE_TEST_KAFKA_CONTROL"])
+        return try Script.output([Script.root + "/scripts/kafka-broker.py", "tell", control] + words)
+    }
+
+    func topic(_ table: String) -> String { "\(prefix).\(table)" }
+}
+
+struct Standing: Decodable {
+    struct Row: Decodable {
+        let key: String
+        let headers: [String: String]
+        let value: [String: String?]
+    }
+    let rows: [Row]
+    let inserts: Int
+    let undos: Int
+    let faults: [String]
+
+    /// The rows in order of a column of numbers.
+    func sorted(by column: String) -> [Row] { rows.sorted { Self.number($0, column) < Self.number($1, column) } }
+
+    private static func number(_ row: Row, _ column: String) -> Int { (row.value[column] ?? nil).flatMap { Int($0) } ?? 0 }
+}
+
+/// Programs of these tests.
+enum Script {
+    static let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+    private static let topics = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Python/topics.py"
+
+    struct Failure: Error { let words: String }
+
+    static func output(_ arguments: [String]) throws -> String {
+        let (process, output) = (Process(), Pipe())
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", "-B"] + arguments
+        process.standardOutput = output
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(words: "\(arguments): \(process.terminationStatus)") }
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    static func run<T: Decodable>(_ arguments: [String], as type: T.Type) throws -> T {
+        try JSONDecoder().decode(type, from: Data(output([topics] + arguments).utf8))
+    }
+
+    /// Runs a server while `body` runs, which is handed the first line that it printed.
+    static func serving(_ name: String, _ body: (String) async throws -> Void) async throws {
+        let (process, output, input) = (Process(), Pipe(), Pipe())
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", "-B", topics, name]
+        process.standardOutput = output
+        process.standardInput = input
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        defer {
+            process.terminate()
+            process.waitUntilExit()
+        }
+        var line = Data()
+        while line.last != 10 {
+            let more = output.fileHandleForReading.readData(ofLength: 1)
+            guard !more.isEmpty else { throw Failure(words: "\(name) ended") }
+            line += more
+        }
+        try await body(String(decoding: line.dropLast(), as: UTF8.self))
+    }
+}
