@@ -10,8 +10,8 @@ import Testing
     private let id = StreamID(pipeline: "p", chainID: 1)
 
     /// What stands of the chain's first blocks: from 1 to `last`, on a fork from some block on.
-    private func expectBlocks(_ cluster: Cluster, upTo last: UInt64, fork: UInt8 = 0, from: UInt64 = .max) throws {
-        let blocks = try cluster.rows("blocks")
+    private func expectBlocks(_ cluster: Cluster, upTo last: UInt64, fork: UInt8 = 0, from: UInt64 = .max) async throws {
+        let blocks = try await cluster.rows("blocks")
         #expect(blocks.faults == [])
         let found = blocks.sorted(by: "number").map { row in
             ["number", "hash", "base_fee", "timestamp"].map { row.value[$0] ?? nil }
@@ -21,7 +21,7 @@ import Testing
             return ["\(number)", hash.description, number % 2 == 0 ? UInt256.max.description : nil, "\((1_700_000_000 + number * 12) * 1_000_000)"]
         }
         #expect(found == expected)
-        let logs = try cluster.rows("logs")
+        let logs = try await cluster.rows("logs")
         #expect(logs.faults == [])
         #expect(logs.rows.count == (last == 0 ? [] : Array(1...last)).reduce(0) { $0 + Int($1 % 3) })
         for row in logs.rows {
@@ -41,15 +41,15 @@ import Testing
         #expect(try await stream.write(SmallChain.batch(11...15)) == nil)
         await sink.close()
         // What was not flushed is gone, with its position.
-        try expectBlocks(cluster, upTo: 10)
+        try await expectBlocks(cluster, upTo: 10)
         let again = cluster.sink()
         let resumed = try await again.open(id, tables: SmallChain.schemas)
         #expect(try await resumed.coverage() == [SmallChain.segment(1...10)])
         _ = try await resumed.write(SmallChain.batch(11...20))
         #expect(try await resumed.finish() == SmallChain.position(20))
         await again.close()
-        try expectBlocks(cluster, upTo: 20)
-        let row = try #require(try cluster.rows("logs").rows.first { $0.headers["block_number"] == "14" })
+        try await expectBlocks(cluster, upTo: 20)
+        let row = try #require(try await cluster.rows("logs").rows.first { $0.headers["block_number"] == "14" })
         let hash = SmallChain.hash(14)
         #expect(row.key == "[1,\"\(hash)\",\((row.value["log_index"] ?? nil) ?? "")]")
         #expect(
@@ -69,7 +69,7 @@ import Testing
             await #expect { _ = try await stream.write(bad) } throws: { ($0 as? SluiceError)?.code == .sinkOrder }
         }
         #expect(try await stream.write(SmallChain.batch(13...13)) == nil)
-        try expectBlocks(cluster, upTo: 12)
+        try await expectBlocks(cluster, upTo: 12)
         await #expect { try await stream.amend([SmallChain.amendment(5, places: [0])]) } throws: {
             ($0 as? SluiceError)?.code == .amendUnsupported
         }
@@ -85,13 +85,13 @@ import Testing
         _ = try await stream.write(SmallChain.batch(11...14))
         try await stream.rollback(to: SmallChain.position(12))
         #expect(try await stream.coverage() == [SmallChain.segment(1...12)])
-        try expectBlocks(cluster, upTo: 12)
-        #expect(try cluster.rows("blocks").undos == 0)
+        try await expectBlocks(cluster, upTo: 12)
+        #expect(try await cluster.rows("blocks").undos == 0)
         try await stream.rollback(to: SmallChain.position(6))
         _ = try await stream.write(SmallChain.batch(7...9, fork: 1, parentFork: 0))
         #expect(try await stream.flush() == SmallChain.position(9, fork: 1))
-        try expectBlocks(cluster, upTo: 9, fork: 1, from: 7)
-        #expect(try cluster.rows("blocks").undos == 6)
+        try await expectBlocks(cluster, upTo: 9, fork: 1, from: 7)
+        #expect(try await cluster.rows("blocks").undos == 6)
         await sink.close()
         // Back to the branch that was left: its rows come under keys that were taken back before.
         let again = try await cluster.sink().open(id, tables: SmallChain.schemas)
@@ -99,17 +99,17 @@ import Testing
         try await again.rollback(to: SmallChain.position(6))
         _ = try await again.write(SmallChain.batch(7...40))
         _ = try await again.flush()
-        try expectBlocks(cluster, upTo: 40)
+        try await expectBlocks(cluster, upTo: 40)
         _ = try await again.write(SmallChain.batch(41...80))
         _ = try await again.flush()
         try await again.finalized(50)
         _ = try await again.write(SmallChain.batch(81...90))
         _ = try await again.flush()
         try await again.rollback(to: SmallChain.position(66))
-        try expectBlocks(cluster, upTo: 66)
+        try await expectBlocks(cluster, upTo: 66)
         try await again.rollback(to: SmallChain.position(0))
         #expect(try await again.coverage() == [])
-        try expectBlocks(cluster, upTo: 0)
+        try await expectBlocks(cluster, upTo: 0)
     }
 
     @Test("by option a tombstone takes back a row")
@@ -119,8 +119,8 @@ import Testing
         _ = try await stream.write(SmallChain.batch(1...10))
         _ = try await stream.flush()
         try await stream.rollback(to: SmallChain.position(4))
-        try expectBlocks(cluster, upTo: 4)
-        #expect(try cluster.rows("blocks").undos == 6)
+        try await expectBlocks(cluster, upTo: 4)
+        #expect(try await cluster.rows("blocks").undos == 6)
     }
 
     @Test("a backfill below what is there is a segment of its own, and becomes one with what it meets; a rollback leaves it alone")
@@ -137,9 +137,9 @@ import Testing
         _ = try await stream.write(SmallChain.batch(21...59))
         _ = try await stream.flush()
         #expect(try await stream.coverage() == [SmallChain.segment(1...70)])
-        try expectBlocks(cluster, upTo: 70)
+        try await expectBlocks(cluster, upTo: 70)
         try await stream.rollback(to: SmallChain.position(30))
-        try expectBlocks(cluster, upTo: 30)
+        try await expectBlocks(cluster, upTo: 30)
     }
 
     @Test("a process that another has taken over from may not write any more, and does not take over in turn", arguments: Broker.available)
@@ -158,7 +158,7 @@ import Testing
         }
         _ = try await new.write(SmallChain.batch(6...7))
         #expect(try await new.flush() == SmallChain.position(7))
-        try expectBlocks(cluster, upTo: 7)
+        try await expectBlocks(cluster, upTo: 7)
     }
 
     @Test("brokers that go away for longer than a call may take lose nothing that was said to be stored, and nothing comes twice")
@@ -168,18 +168,18 @@ import Testing
         _ = try await stream.write(SmallChain.batch(1...5))
         _ = try await stream.flush()
         _ = try await stream.write(SmallChain.batch(6...8))
-        try cluster.tell("down")
+        try await cluster.tell("down")
         await #expect { _ = try await stream.flush() } throws: { ($0 as? SluiceError)?.class == .retry }
         // What was held is to be sent again, from where the store stands.
         await #expect { _ = try await stream.write(SmallChain.batch(9...9)) } throws: { ($0 as? SluiceError)?.class == .retry }
         await #expect { _ = try await stream.coverage() } throws: {
             ($0 as? SluiceError)?.class == .retry && "\($0)".contains(cluster.options.brokers)
         }
-        try cluster.tell("up")
+        try await cluster.tell("up")
         #expect(try await stream.coverage() == [SmallChain.segment(1...5)])
         _ = try await stream.write(SmallChain.batch(6...9))
         #expect(try await stream.flush() == SmallChain.position(9))
-        try expectBlocks(cluster, upTo: 9)
+        try await expectBlocks(cluster, upTo: 9)
     }
 
     @Test("brokers that come back in time are not noticed")
@@ -189,12 +189,12 @@ import Testing
         _ = try await stream.write(SmallChain.batch(1...5))
         _ = try await stream.flush()
         _ = try await stream.write(SmallChain.batch(6...2000))
-        try cluster.tell("down")
+        try await cluster.tell("down")
         async let flushed = stream.flush()
         try await Task.sleep(for: .milliseconds(300))
-        try cluster.tell("up")
+        try await cluster.tell("up")
         #expect(try await flushed == SmallChain.position(2000))
-        try expectBlocks(cluster, upTo: 2000)
+        try await expectBlocks(cluster, upTo: 2000)
     }
 
     /// Requests by their number in the protocol, and errors by theirs.
@@ -210,27 +210,27 @@ import Testing
         _ = try await stream.write(SmallChain.batch(1...5))
         _ = try await stream.flush()
         _ = try await stream.write(SmallChain.batch(6...9))
-        try cluster.tell("fail", api, code, count)
+        try await cluster.tell("fail", api, code, count)
         do {
             #expect(try await stream.flush() == SmallChain.position(9))
             #expect(passes != false)
         } catch let error as SluiceError {
             #expect(passes != true, "\(error)")
             #expect([.retry, .pause].contains(error.class), "\(error)")
-            try cluster.tell("fail", api, "0", "0")
+            try await cluster.tell("fail", api, "0", "0")
             #expect(try await stream.coverage() == [SmallChain.segment(1...5)])
             _ = try await stream.write(SmallChain.batch(6...9))
             #expect(try await stream.flush() == SmallChain.position(9))
         }
-        try cluster.tell("fail", api, "0", "0")
-        try expectBlocks(cluster, upTo: 9)
+        try await cluster.tell("fail", api, "0", "0")
+        try await expectBlocks(cluster, upTo: 9)
     }
 
     @Test("a row that is larger than a record may be is named, by the client and by the broker, and nothing of its batch is there")
     func tooLarge() async throws {
         let cluster = try Cluster("large")
         for number in 0...1 {
-            if number == 1 { try cluster.tell("limit", cluster.topic("logs"), "2000") }
+            if number == 1 { try await cluster.tell("limit", cluster.topic("logs"), "2000") }
             let sink = cluster.sink("k") { options in
                 options.compression = "none"
                 if number == 0 { options.messageBytes = 2000 }
@@ -253,7 +253,7 @@ import Testing
                 (error as? SluiceError)?.code == .kafkaTooLarge && (error as? SluiceError)?.class == .pause
                     && "\(error)".contains("logs, of block \(last + 1)") && (number == 1 || "\(error)".contains("row 1 of logs"))
             }
-            try expectBlocks(cluster, upTo: last)
+            try await expectBlocks(cluster, upTo: last)
             #expect(try await stream.coverage() == [SmallChain.segment(1...last)])
             #expect(held.isEmpty == (number == 0))
             await sink.close()

@@ -20,11 +20,11 @@ import Testing
         }
         _ = try await sink.open(id, tables: SmallChain.schemas)
         #expect(
-            try cluster.tell("settings", cluster.topic("logs"))
+            try await cluster.tell("settings", cluster.topic("logs"))
                 == "(5, [('cleanup.policy', 'compact,delete'), ('max.message.bytes', '2000000'), ('retention.ms', '3600000')])\n")
-        #expect(try cluster.tell("settings", cluster.topic("positions")) == "(1, [('cleanup.policy', 'compact')])\n")
+        #expect(try await cluster.tell("settings", cluster.topic("positions")) == "(1, [('cleanup.policy', 'compact')])\n")
         _ = try await cluster.sink { $0.partitions = 7 }.open(id, tables: SmallChain.schemas)
-        #expect(try cluster.tell("settings", cluster.topic("logs")).hasPrefix("(5,"))
+        #expect(try await cluster.tell("settings", cluster.topic("logs")).hasPrefix("(5,"))
         await #expect { _ = try await cluster.sink { $0.topic = "other.{table}"; $0.replication = 3 }.open(id, tables: SmallChain.schemas) } throws: {
             ($0 as? SluiceError)?.class == .pause && "\($0)".contains("there is one broker")
         }
@@ -53,9 +53,9 @@ import Testing
         let other = try await cluster.sink().open(StreamID(pipeline: "p", chainID: 2), tables: [SmallChain.blocks, wider])
         _ = try await other.write(SmallChain.batch(1...3, logs: wider, chainID: 2))
         _ = try await other.flush()
-        #expect(try cluster.rows("blocks").rows.count == 6)
+        #expect(try await cluster.rows("blocks").rows.count == 6)
         try await other.rollback(to: SmallChain.position(1))
-        #expect(try cluster.rows("blocks").rows.count == 4)
+        #expect(try await cluster.rows("blocks").rows.count == 4)
     }
 
     @Test("what cannot work is one clear error each, without secrets")
@@ -106,10 +106,10 @@ import Testing
         await sink.close()
         let again = try await cluster.sink(name).open(id, tables: [table])
         #expect(try await again.coverage() == [Segment(first: 1, last: span.last)])
-        #expect(try cluster.text("t") == ["[\(UInt64.max),\(name.jsonQuoted)]": "{\"chain_id\":\(UInt64.max),\"block_number\":1,\(name.jsonQuoted):\(name.jsonQuoted)}"])
+        #expect(try await cluster.text("t") == ["[\(UInt64.max),\(name.jsonQuoted)]": "{\"chain_id\":\(UInt64.max),\"block_number\":1,\(name.jsonQuoted):\(name.jsonQuoted)}"])
         try await again.rollback(to: Position(number: 0, hash: .zero))
         #expect(try await again.coverage() == [])
-        #expect(try cluster.text("t") == [:])
+        #expect(try await cluster.text("t") == [:])
     }
 
     @Test("librdkafka's own mock cluster takes the same records; it makes topics by itself, and knows no isolation")
@@ -127,7 +127,7 @@ import Testing
             await sink.close()
             let again = try await KafkaSink(options, name: "k").open(id, tables: SmallChain.schemas)
             #expect(try await again.coverage() == [Segment(first: 1, last: SmallChain.position(30, fork: 1))])
-            let found = try Script.run(["rows", brokers, "mock.blocks"], as: Standing.self)
+            let found = try await Script.run(["rows", brokers, "mock.blocks"], as: Standing.self)
             #expect(found.faults == [] && found.undos == 30 && found.inserts == 60)
             let hashes = found.sorted(by: "number").map { $0.value["hash"] ?? nil }
             let expected = (1...30).map { number -> String? in SmallChain.hash(number, fork: number > 20 ? 1 : 0).description }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SluiceCore
 import SluiceTestKit
 import Testing
@@ -56,20 +57,20 @@ struct Cluster {
     }
 
     /// What a consumer has of a table in the end.
-    func rows(_ table: String, registry: String? = nil) throws -> Standing {
-        try Script.run(["rows", options.brokers, "\(prefix).\(table)"] + (registry.map { [$0] } ?? []), as: Standing.self)
+    func rows(_ table: String, registry: String? = nil) async throws -> Standing {
+        try await Script.run(["rows", options.brokers, "\(prefix).\(table)"] + (registry.map { [$0] } ?? []), as: Standing.self)
     }
 
     /// The values of a topic as their text, by key.
-    func text(_ topic: String) throws -> [String: String] {
-        try Script.run(["text", options.brokers, "\(prefix).\(topic)"], as: [String: String].self)
+    func text(_ topic: String) async throws -> [String: String] {
+        try await Script.run(["text", options.brokers, "\(prefix).\(topic)"], as: [String: String].self)
     }
 
     /// Tells the broker something.
     @discardableResult
-    func tell(_ words: String...) throws -> String {
+    func tell(_ words: String...) async throws -> String {
         let control = try #require(KafkaTrait.services?.variables["SLUICE_TEST_KAFKA_CONTROL"])
-        return try Script.output([Script.root + "/scripts/kafka-broker.py", "tell", control] + words)
+        return try await Script.output([Script.root + "/scripts/kafka-broker.py", "tell", control] + words)
     }
 
     func topic(_ table: String) -> String { "\(prefix).\(table)" }
@@ -99,41 +100,59 @@ enum Script {
 
     struct Failure: Error { let words: String }
 
-    static func output(_ arguments: [String]) throws -> String {
-        let (process, output) = (Process(), Pipe())
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", "-B"] + arguments
-        process.standardOutput = output
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(words: "\(arguments): \(process.terminationStatus)") }
-        return String(decoding: data, as: UTF8.self)
+    /// Runs one to its end on a thread of its own, and returns what it printed.
+    static func output(_ arguments: [String]) async throws -> String {
+        let worker = WorkerThread(name: "script")
+        let result: Result<String, any Error> = await withCheckedContinuation { continuation in
+            worker.run {
+                continuation.resume(
+                    returning: Result {
+                        let (pid, reader, writer) = try start(arguments)
+                        defer { for end in [reader, writer] { close(end) } }
+                        let said = read(reader) { _ in false }
+                        var status: Int32 = 0
+                        waitpid(pid, &status, 0)
+                        guard status == 0 else { throw Failure(words: "\(arguments): \(status >> 8)") }
+                        return String(decoding: said, as: UTF8.self)
+                    })
+            }
+        }
+        return try result.get()
     }
 
-    static func run<T: Decodable>(_ arguments: [String], as type: T.Type) throws -> T {
-        try JSONDecoder().decode(type, from: Data(output([topics] + arguments).utf8))
+    static func run<T: Decodable>(_ arguments: [String], as type: T.Type) async throws -> T {
+        try JSONDecoder().decode(type, from: Data(await output([topics] + arguments).utf8))
     }
 
     /// Runs a server while `body` runs, which is handed the first line that it printed.
     static func serving(_ name: String, _ body: (String) async throws -> Void) async throws {
-        let (process, output, input) = (Process(), Pipe(), Pipe())
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", "-B", topics, name]
-        process.standardOutput = output
-        process.standardInput = input
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let (pid, reader, writer) = try start([topics, name])
         defer {
-            process.terminate()
-            process.waitUntilExit()
+            kill(pid, SIGTERM)
+            waitpid(pid, nil, 0)
+            for end in [reader, writer] { close(end) }
         }
-        var line = Data()
-        while line.last != 10 {
-            let more = output.fileHandleForReading.readData(ofLength: 1)
-            guard !more.isEmpty else { throw Failure(words: "\(name) ended") }
-            line += more
-        }
+        let line = read(reader) { $0.last == 10 }
+        guard line.last == 10 else { throw Failure(words: "\(name) ended") }
         try await body(String(decoding: line.dropLast(), as: UTF8.self))
+    }
+
+    /// Starts a program; returns it, what it writes to, and what it reads from.
+    private static func start(_ arguments: [String]) throws -> (pid_t, reader: Int32, writer: Int32) {
+        var (output, input): ([Int32], [Int32]) = ([0, 0], [0, 0])
+        guard pipe(&output) == 0, pipe(&input) == 0 else { throw Failure(words: "no pipe") }
+        // Not for any other program that is started meanwhile.
+        for end in output + input { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let pid = try Spawn.start(["/usr/bin/env", "python3", "-B"] + arguments, input: input[0], output: output[1])
+        close(output[1])
+        close(input[0])
+        return (pid, output[0], input[1])
+    }
+
+    /// What comes until it is enough, or ends.
+    private static func read(_ end: Int32, _ isEnough: ([UInt8]) -> Bool) -> [UInt8] {
+        var (all, chunk): ([UInt8], [UInt8]) = ([], Array(repeating: 0, count: 1 << 16))
+        while !isEnough(all), case let count = Glibc.read(end, &chunk, chunk.count), count > 0 { all += chunk[..<count] }
+        return all
     }
 }

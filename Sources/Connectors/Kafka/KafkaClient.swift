@@ -101,6 +101,16 @@ final class KafkaClient {
         }
         return all
     }
+
+    /// Whether one of the brokers is the one that makes topics.
+    func hasController(within milliseconds: Int32) throws(SluiceError) -> Bool {
+        let controller = rd_kafka_controllerid(handle, milliseconds)
+        var found: UnsafePointer<rd_kafka_metadata>?
+        let code = rd_kafka_metadata(handle, 0, nil, &found, milliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found else { throw error(code, doing: "looking for brokers") }
+        defer { rd_kafka_metadata_destroy(found) }
+        return (0..<Int(found.pointee.broker_cnt)).contains { found.pointee.brokers[$0].id == controller }
+    }
 }
 
 extension KafkaSinkOptions {

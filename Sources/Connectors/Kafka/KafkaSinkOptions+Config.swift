@@ -66,7 +66,9 @@ extension KafkaSinkOptions {
         self.init(brokers: options.string("brokers"))
         topic = options.string("topic")
         format = Format(rawValue: options.string("format")) ?? format
-        registry = options.url(ifSet: "schema_registry")
+        let registry = options.url(ifSet: "schema_registry")
+        self.registry = (registry?.reveal()).map(Secret.init)
+        registryShown = registry?.description ?? ""
         undo = Undo(rawValue: options.string("undo")) ?? undo
         positionsTopic = options.string("positions_topic")
         partitions = options.int(ifSet: "partitions")

@@ -18,7 +18,9 @@ public struct KafkaSinkOptions: Sendable {
     public var topic: String
     public var format: Format
     /// Where Avro schemas are registered; with user and password in it when it wants some.
-    public var registry: ConfigURL?
+    public var registry: Secret?
+    /// The same without what is secret.
+    public var registryShown: String
     public var undo: Undo
     /// Holds how far each stream is.
     public var positionsTopic: String
@@ -65,5 +67,6 @@ public struct KafkaSinkOptions: Sendable {
         security = "plaintext"
         mechanism = "SCRAM-SHA-512"
         properties = [:]
+        registryShown = ""
     }
 }

@@ -70,7 +70,7 @@ actor KafkaStream {
             guard let url = options.registry else {
                 throw SluiceError(.kafkaOption, .config, "format avro needs a schema_registry", mend: "name one, or write json")
             }
-            let registry = SchemaRegistry(url: url, client: try HTTPClient())
+            let registry = SchemaRegistry(url: url, shown: options.registryShown, client: try HTTPClient())
             for index in lanes.indices {
                 let schema = lanes[index].schema
                 lanes[index].avro = RowAvro(

@@ -39,8 +39,8 @@ struct KafkaTopics {
 
     /// Asks by the admin protocol. Returns false where the brokers have none.
     private func create(_ missing: [NewTopic]) throws(SluiceError) -> Bool {
-        // Whoever has no controller answers nothing at all.
-        guard rd_kafka_controllerid(client.handle, min(timeout, 3000)) >= 0 else { return false }
+        // Where no broker is the controller, nobody answers at all.
+        guard try client.hasController(within: timeout) else { return false }
         var made: [OpaquePointer?] = []
         defer { for topic in made { rd_kafka_NewTopic_destroy(topic) } }
         var words = [CChar](repeating: 0, count: 512)

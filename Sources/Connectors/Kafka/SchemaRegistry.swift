@@ -4,14 +4,15 @@ import SluiceNet
 
 /// Confluent's schema registry, as far as a writer needs it.
 struct SchemaRegistry: Sendable {
-    let url: ConfigURL
+    let url: Secret
+    let shown: String
     let client: HTTPClient
 
     /// Registers a schema under a subject, or finds it there; returns its id.
     func register(_ schema: String, subject: String) async throws -> UInt32 {
         var base = url.reveal()
         while base.hasSuffix("/") { base.removeLast() }
-        let doing = "registering schema \(subject) at \(url)"
+        let doing = "registering schema \(subject) at \(shown)"
         let response: HTTPResponse
         do {
             response = try await client.send(

@@ -56,7 +56,7 @@ class Avro:
     """A decoder by the specification, of what the sink writes."""
 
     def __init__(self, registry):
-        self.registry, self.schemas = registry, {}
+        self.registry, self.schemas, self.named = registry, {}, {}
 
     def decode(self, framed):
         zero, number = struct.unpack(">bI", framed[:5])
@@ -64,10 +64,22 @@ class Avro:
         if number not in self.schemas:
             with urllib.request.urlopen(f"{self.registry}/schemas/ids/{number}") as answer:
                 self.schemas[number] = json.loads(json.load(answer)["schema"])
-        stream, self.named = io.BytesIO(framed[5:]), {}
+            self.name(self.schemas[number])
+        stream = io.BytesIO(framed[5:])
         value = self.value(self.schemas[number], stream)
         assert not stream.read(1), "bytes behind the value"
         return value
+
+    def name(self, schema):
+        """Notes the named types of a schema: a row may be the first to have a null where one is declared."""
+        if isinstance(schema, list):
+            for branch in schema:
+                self.name(branch)
+        elif isinstance(schema, dict):
+            if schema["type"] == "fixed":
+                self.named["sluice." + schema["name"]] = schema
+            for field in schema.get("fields", []):
+                self.name(field["type"])
 
     def long(self, stream):
         shift = result = 0
@@ -93,7 +105,6 @@ class Avro:
         if kind == "double":
             return struct.unpack("<d", stream.read(8))[0]
         if kind == "fixed":
-            self.named["sluice." + schema["name"]] = schema
             return "0x" + stream.read(schema["size"]).hex()
         if kind == "record":
             return {field["name"]: self.value(field["type"], stream) for field in schema["fields"]}
