@@ -1,9 +1,10 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
-psql for a schema of a PostgreSQL database (URL#SCHEMA).
+psql for a schema of a PostgreSQL database (URL#SCHEMA), kcat for topics that begin with a name (BROKERS#NAME).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same
+    stores.py summary kafka BROKERS#NAME the same of what consumers of committed records have in the end; also that the position agrees
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
@@ -17,6 +18,9 @@ import sys
 import tempfile
 
 import duckdb
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../KafkaConnectorTests/Python"))
+import topics
 
 KEYS = {
     "blocks": ["hash"],
@@ -88,12 +92,41 @@ class Psql:
         return self.rows
 
 
+def standing(place):
+    """A connection with what stands in topics."""
+    brokers, name = place.rsplit("#", 1)
+    listed = json.loads(subprocess.run(["kcat", "-L", "-J", "-b", brokers], capture_output=True, check=True).stdout)["topics"]
+    there = {topic["topic"] for topic in listed}
+    connection = duckdb.connect()
+    tables = [table for table in KEYS if f"{name}.{table}" in there]
+    for table in tables:
+        rows, _, faults = topics.standing(brokers, f"{name}.{table}")
+        if faults:
+            raise SystemExit(f"{table}: {faults[:3]}")
+        names = sorted({key for value, _ in list(rows.values())[:1] for key in json.loads(value)} | {height(table), *KEYS[table]})
+        whole = {"number", "block_number", "log_index", "transaction_index", "batch_index", "index"}
+        columns = ", ".join(f"'{column}': '{'BIGINT' if column in whole else 'VARCHAR'}'" for column in names)
+        with tempfile.NamedTemporaryFile("wb", suffix=".json") as file:
+            for value, _ in rows.values():
+                file.write(value + b"\n")
+            file.flush()
+            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_json('{file.name}', format = 'newline_delimited', columns = {{{columns}}})")
+    blocks = [number for (number,) in connection.execute("SELECT number FROM blocks ORDER BY number").fetchall()] if "blocks" in tables else []
+    records = [json.loads(value) for _, _, _, value, _ in topics.records(brokers, f"{name}.positions")]
+    said = [number for segment in records[-1]["segments"] for number in range(segment["first"], segment["last"] + 1)] if records else []
+    if blocks != said:
+        raise SystemExit(f"the position says {len(said)} blocks, the topic has {len(blocks)}: {sorted(set(said) ^ set(blocks))[:4]}")
+    return connection, tables
+
+
 def number(cell):
     return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
 
 
 def opened(kind, path):
     """A connection in which every table has its plain name."""
+    if kind == "kafka":
+        return standing(path)
     if kind == "postgres":
         connection = Psql(path)
         tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"
@@ -129,7 +162,7 @@ def height(table):
 
 
 def summary(kind, path):
-    if kind != "postgres" and not os.path.exists(path):
+    if kind not in ("postgres", "kafka") and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}

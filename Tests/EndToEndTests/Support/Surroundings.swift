@@ -51,6 +51,14 @@ enum Surroundings {
         return root.flatMap { try? TestServices(["postgres"], root: $0) }
     }()
 
+    /// A broker of the tests' own, which is gone with this program; nil where nothing is installed that could read what it has.
+    static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
+    private static let broker: TestServices? = {
+        guard TestServices.hasKafkaReader else { return nil }
+        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
+        return root.flatMap { try? TestServices(["kafka"], root: $0) }
+    }()
+
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"
     static let kills = isLong ? 200 : 12

@@ -4,12 +4,13 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres
+        case duckdb, parquet, postgres, kafka
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] =
+            embedded + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.kafka == nil ? [] : [.kafka])
     }
 
     let box: Sandbox
@@ -44,6 +45,7 @@ struct Workplace {
         case .duckdb: database
         case .parquet: lake
         case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .kafka: "\(Surroundings.kafka ?? "")#\(schema)"
         }
     }
 
@@ -56,7 +58,12 @@ struct Workplace {
             sinks +=
                 "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? "" }.joined(separator: ", ")
+        if kinds.contains(.kafka) {
+            sinks +=
+                "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
+                + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .kafka: "bus"][$0] ?? "" }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
