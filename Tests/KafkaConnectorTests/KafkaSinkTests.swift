@@ -18,7 +18,10 @@ import Testing
         }
         let expected = (last == 0 ? [] : Array(1...last)).map { number -> [String?] in
             let hash = SmallChain.hash(number, fork: number >= from ? fork : 0)
-            return ["\(number)", hash.description, number % 2 == 0 ? UInt256.max.description : nil, "\((1_700_000_000 + number * 12) * 1_000_000)"]
+            return [
+                "\(number)", hash.description, number % 2 == 0 ? UInt256.max.description : nil,
+                "\((1_700_000_000 + number * 12) * 1_000_000)",
+            ]
         }
         #expect(found == expected)
         let logs = try await cluster.rows("logs")
@@ -75,7 +78,9 @@ import Testing
         }
     }
 
-    @Test("what is orphaned is taken back in one step with the position, held or stored, also by another process", arguments: Broker.available)
+    @Test(
+        "what is orphaned is taken back in one step with the position, held or stored, also by another process", arguments: Broker.available
+    )
     func rollback(_ broker: Broker) async throws {
         let cluster = try Cluster("orphans", on: broker)
         let sink = cluster.sink()
@@ -161,6 +166,26 @@ import Testing
         try await expectBlocks(cluster, upTo: 7)
     }
 
+    @Test("a position that stands behind what another has not committed yet is waited for: an older one would have rows come twice")
+    func openTransaction() async throws {
+        let cluster = try Cluster("open")
+        let stream = try await cluster.sink().open(id, tables: SmallChain.schemas)
+        _ = try await stream.write(SmallChain.batch(1...5))
+        _ = try await stream.flush()
+        let other = try KafkaProducer(cluster.options, transactionalID: "another")
+        try other.claim()
+        try other.use([cluster.options.positionsTopic])
+        try other.begin()
+        _ = try other.send(0, partition: 0, key: Array("x/y/9".utf8), value: Array("never committed".utf8), headers: KafkaHeaders([]))
+        try other.flush()
+        _ = try await stream.write(SmallChain.batch(6...8))
+        _ = try await stream.flush()
+        let again = Task { try await cluster.sink().open(id, tables: SmallChain.schemas).coverage() }
+        try await Task.sleep(for: .milliseconds(500))
+        other.abort()
+        #expect(try await again.value == [SmallChain.segment(1...8)])
+    }
+
     @Test("brokers that go away for longer than a call may take lose nothing that was said to be stored, and nothing comes twice")
     func brokerGoesAway() async throws {
         let cluster = try Cluster("away")
@@ -201,7 +226,8 @@ import Testing
     @Test(
         "errors that pass are waited out, those that end a transaction have it sent again: no row is lost, none is there twice",
         arguments: [
-            ("0", "6", "3", true), ("0", "7", "2", true), ("24", "51", "2", true), ("26", "14", "2", true), ("24", "3", "1", nil), ("0", "48", "1", false),
+            ("0", "6", "3", true), ("0", "7", "2", true), ("24", "51", "2", true), ("26", "14", "2", true), ("24", "3", "1", nil),
+            ("0", "48", "1", false),
             ("26", "48", "1", false), ("0", "2", "1", nil),
         ] as [(String, String, String, Bool?)])
     func requestErrors(_ api: String, _ code: String, _ count: String, _ passes: Bool?) async throws {
@@ -248,7 +274,9 @@ import Testing
             for row in 0..<rows { note.append(row == 1 ? String(repeating: "x", count: 3000) : "fine") }
             columns[6] = note.finish()
             _ = try await stream.write(
-                Batch(chainID: 1, span: good.span, tables: [good.tables[0], Table(schema: SmallChain.logs, columns: columns, rowCount: rows)]))
+                Batch(
+                    chainID: 1, span: good.span, tables: [good.tables[0], Table(schema: SmallChain.logs, columns: columns, rowCount: rows)])
+            )
             await #expect { _ = try await stream.flush() } throws: { error in
                 (error as? SluiceError)?.code == .kafkaTooLarge && (error as? SluiceError)?.class == .pause
                     && "\(error)".contains("logs, of block \(last + 1)") && (number == 1 || "\(error)".contains("row 1 of logs"))

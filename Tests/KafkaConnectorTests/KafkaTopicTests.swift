@@ -25,7 +25,11 @@ import Testing
         #expect(try await cluster.tell("settings", cluster.topic("positions")) == "(1, [('cleanup.policy', 'compact')])\n")
         _ = try await cluster.sink { $0.partitions = 7 }.open(id, tables: SmallChain.schemas)
         #expect(try await cluster.tell("settings", cluster.topic("logs")).hasPrefix("(5,"))
-        await #expect { _ = try await cluster.sink { $0.topic = "other.{table}"; $0.replication = 3 }.open(id, tables: SmallChain.schemas) } throws: {
+        await #expect {
+            _ = try await cluster.sink {
+                $0.topic = "other.{table}"; $0.replication = 3
+            }.open(id, tables: SmallChain.schemas)
+        } throws: {
             ($0 as? SluiceError)?.class == .pause && "\($0)".contains("there is one broker")
         }
     }
@@ -67,7 +71,11 @@ import Testing
             ({ $0.format = .avro }, .config, "needs a schema_registry"),
             ({ $0.properties = ["no.such.thing": Secret("hunter2")] }, .config, "no.such.thing"),
             ({ $0.properties = ["ssl.key.password": Secret("hunter2"), "linger": Secret("hunter2")] }, .config, "linger"),
-            ({ $0.brokers = "127.0.0.1:1"; $0.timeout = .seconds(1) }, .retry, "127.0.0.1:1"),
+            (
+                {
+                    $0.brokers = "127.0.0.1:1"; $0.timeout = .seconds(1)
+                }, .retry, "127.0.0.1:1"
+            ),
             (
                 {
                     $0.security = "sasl_plaintext"
@@ -80,13 +88,17 @@ import Testing
         ]
         for (adjust, kind, said) in cases {
             await #expect { _ = try await cluster.sink("k", adjust).open(id, tables: SmallChain.schemas) } throws: { error in
-                if (error as? SluiceError)?.class != kind || !"\(error)".contains(said) || "\(error)".contains("hunter2") { print("got \(error)") }
+                if (error as? SluiceError)?.class != kind || !"\(error)".contains(said) || "\(error)".contains("hunter2") {
+                    print("got \(error)")
+                }
                 return (error as? SluiceError)?.class == kind && "\(error)".contains(said) && !"\(error)".contains("hunter2")
             }
         }
     }
 
-    @Test("names of pipelines, sinks and fields are names, whatever they hold", arguments: ["a\"b", "x'; --", "ünï", "a b", "\\", "a/b/c", ","])
+    @Test(
+        "names of pipelines, sinks and fields are names, whatever they hold",
+        arguments: ["a\"b", "x'; --", "ünï", "a b", "\\", "a/b/c", ","])
     func hostile(_ name: String) async throws {
         let cluster = try Cluster("hostile")
         let id = StreamID(pipeline: name, chainID: .max)
@@ -106,7 +118,11 @@ import Testing
         await sink.close()
         let again = try await cluster.sink(name).open(id, tables: [table])
         #expect(try await again.coverage() == [Segment(first: 1, last: span.last)])
-        #expect(try await cluster.text("t") == ["[\(UInt64.max),\(name.jsonQuoted)]": "{\"chain_id\":\(UInt64.max),\"block_number\":1,\(name.jsonQuoted):\(name.jsonQuoted)}"])
+        #expect(
+            try await cluster.text("t") == [
+                "[\(UInt64.max),\(name.jsonQuoted)]":
+                    "{\"chain_id\":\(UInt64.max),\"block_number\":1,\(name.jsonQuoted):\(name.jsonQuoted)}"
+            ])
         try await again.rollback(to: Position(number: 0, hash: .zero))
         #expect(try await again.coverage() == [])
         #expect(try await cluster.text("t") == [:])

@@ -16,15 +16,19 @@ import Testing
             Field("a_decimal", .decimal, nullable: true, ""), Field("a_wide", .uint256, nullable: true, ""),
             Field("a_time", .timestamp, nullable: true, ""), Field("a_text", .string, nullable: true, "with \"quotes\""),
             Field("a_blob", .bytes, nullable: true, ""), Field("a_hash", .fixedBytes(32), nullable: true, ""),
-            Field("another_hash", .fixedBytes(32), ""), Field("an_address", .fixedBytes(20), ""), Field("a_json", .json, nullable: true, ""),
+            Field("another_hash", .fixedBytes(32), ""), Field("an_address", .fixedBytes(20), ""),
+            Field("a_json", .json, nullable: true, ""),
         ])
 
     private static let texts = [
-        "", " ", "plain", "a\tb\nc\rd\\e\"f'g", "ünïcödé \u{1F9EC}\u{301}", "\u{FEFF}\u{202E}", "\u{0}\u{1}\u{7F}\u{2028}", "\\N", "null", "NaN",
+        "", " ", "plain", "a\tb\nc\rd\\e\"f'g", "ünïcödé \u{1F9EC}\u{301}", "\u{FEFF}\u{202E}", "\u{0}\u{1}\u{7F}\u{2028}", "\\N", "null",
+        "NaN",
         String(repeating: "long ", count: 20_000),
     ]
     /// As they are stored, and as Python has them.
-    private static let jsons = [("[1, 2.50]", "[1, 2.5]"), ("{}", "{}"), ("{\"b\": 1, \"a\": [null]}", "{\"b\": 1, \"a\": [null]}"), ("  [ ]  ", "[]")]
+    private static let jsons = [
+        ("[1, 2.50]", "[1, 2.5]"), ("{}", "{}"), ("{\"b\": 1, \"a\": [null]}", "{\"b\": 1, \"a\": [null]}"), ("  [ ]  ", "[]"),
+    ]
     private static let ten38 = (0..<38).reduce(Int128(1)) { product, _ in product * 10 }
 
     /// The rows, and what is to be read of each.
@@ -67,7 +71,8 @@ import Testing
             let decimal = pick([0, 1, -1, ten38 - 1, 1 - ten38, 127, 128, -128, -129], random.next() % 2 == 0 ? magnitude : -magnitude)
             number(7, decimal, "\(decimal)")
             let any = UInt256(high: UInt128(random.next()) << 64 | UInt128(random.next()), low: UInt128(random.next()) << 64)
-            let wide = pick([.zero, .max, UInt256(high: 1, low: 0), UInt256(low: .max), UInt256(128)], row % 2 == 0 ? any : UInt256(low: any.low >> 70))
+            let wide = pick(
+                [.zero, .max, UInt256(high: 1, low: 0), UInt256(low: .max), UInt256(128)], row % 2 == 0 ? any : UInt256(low: any.low >> 70))
             number(8, wide, wide.description)
             let time = pick([0, -1, 1, .max, .min, 946_684_800_000_000], Int64.random(in: .min ... .max, using: &random))
             number(9, time, "\(time)")

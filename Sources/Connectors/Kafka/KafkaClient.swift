@@ -55,7 +55,8 @@ final class KafkaClient {
     }
 
     private static func fault(_ words: String) -> SluiceError {
-        SluiceError(.kafkaOption, .config, "kafka does not take the sink's settings: \(words)", mend: "see properties and the other options")
+        SluiceError(
+            .kafkaOption, .config, "kafka does not take the sink's settings: \(words)", mend: "see properties and the other options")
     }
 
     static func text(_ words: [CChar]) -> String { String(decoding: words.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }

@@ -19,7 +19,10 @@ final class KafkaProducer {
             [
                 ("transactional.id", transactionalID), ("transaction.timeout.ms", "\(timeout * 2)"),
                 ("message.timeout.ms", "\(timeout)"), ("compression.codec", options.compression),
-                ("linger.ms", "\(options.linger.components.seconds * 1000 + options.linger.components.attoseconds / 1_000_000_000_000_000)"),
+                (
+                    "linger.ms",
+                    "\(options.linger.components.seconds * 1000 + options.linger.components.attoseconds / 1_000_000_000_000_000)"
+                ),
                 ("batch.size", "\(options.batchBytes)"), ("message.max.bytes", "\(options.messageBytes)"),
                 ("batch.num.messages", "100000"), ("queue.buffering.max.messages", "200000"), ("queue.buffering.max.kbytes", "65536"),
                 // As the brokers' own clients do it, so that a key is found where others look for it.
@@ -42,7 +45,9 @@ final class KafkaProducer {
     /// Names the topics that `send` counts.
     func use(_ names: [String]) throws(SluiceError) {
         for name in names {
-            guard let topic = rd_kafka_topic_new(client.handle, name, nil) else { throw client.error(rd_kafka_last_error(), doing: "using topic \(name)") }
+            guard let topic = rd_kafka_topic_new(client.handle, name, nil) else {
+                throw client.error(rd_kafka_last_error(), doing: "using topic \(name)")
+            }
             topics.append(topic)
         }
         client.notes.state.withLock { $0.ends = Array(repeating: [], count: names.count) }
@@ -60,7 +65,9 @@ final class KafkaProducer {
     /// Hands a record over; it is copied.
     /// - Parameter partition: nil by the hash of the key.
     /// - Returns: what was wrong with this record.
-    func send(_ topic: Int, partition: Int32?, key: [UInt8], value: [UInt8]?, headers: KafkaHeaders) throws(SluiceError) -> rd_kafka_resp_err_t {
+    func send(_ topic: Int, partition: Int32?, key: [UInt8], value: [UInt8]?, headers: KafkaHeaders) throws(SluiceError)
+        -> rd_kafka_resp_err_t
+    {
         let started = ContinuousClock.now
         while true {
             let code = key.withUnsafeBytes { key in
@@ -123,7 +130,9 @@ final class KafkaProducer {
     }
 
     // A record's topic and number, as the pointer that comes back with its acknowledgement.
-    private static func packed(_ topic: Int, _ number: Int) -> UnsafeMutableRawPointer? { UnsafeMutableRawPointer(bitPattern: (topic + 1) << 40 | number) }
+    private static func packed(_ topic: Int, _ number: Int) -> UnsafeMutableRawPointer? {
+        UnsafeMutableRawPointer(bitPattern: (topic + 1) << 40 | number)
+    }
     static func unpacked(_ pointer: UnsafeMutableRawPointer?) -> (topic: Int, number: Int) {
         let bits = Int(bitPattern: pointer)
         return ((bits >> 40) - 1, bits & (1 << 40 - 1))

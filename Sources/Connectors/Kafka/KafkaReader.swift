@@ -82,7 +82,8 @@ struct KafkaReader {
         var ends: [Place: Int64] = [:]
         for place in places {
             var (low, high) = (Int64(0), Int64(0))
-            let code = rd_kafka_query_watermark_offsets(client.handle, place.topic, place.partition, &low, &high, options.timeoutMilliseconds)
+            let code = rd_kafka_query_watermark_offsets(
+                client.handle, place.topic, place.partition, &low, &high, options.timeoutMilliseconds)
             client.poll()
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw client.error(code, doing: doing) }
             if high > max(low, place.first) {
@@ -104,7 +105,9 @@ struct KafkaReader {
     private static func name(_ topic: String, _ partition: Int32) -> String { "\(topic)\u{0}\(partition)" }
 
     private static func record(_ message: UnsafeMutablePointer<rd_kafka_message_t>, _ topic: String) -> Record {
-        func bytes(_ base: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? { base.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) } }
+        func bytes(_ base: UnsafeMutableRawPointer?, _ count: Int) -> [UInt8]? {
+            base.map { Array(UnsafeRawBufferPointer(start: $0, count: count)) }
+        }
         var headers: [(String, String)] = []
         var list: OpaquePointer?
         if rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR {

@@ -12,7 +12,8 @@ extension KafkaSinkOptions {
                 "topic", .string,
                 "The topic of a table. `{chain}` is the network's first word (`avalanche`, or `chain` for one that is not known), `{chain_id}` its number, `{table}` the table, `{short}` the same without `_transfers`, `{pipeline}` the pipeline.",
                 default: "{chain}.{short}.{chain_id}"),
-            FieldSpec("format", .choice(["json", "avro"]), "What values are: JSON, or Avro as Confluent's registry frames it.", default: "json"),
+            FieldSpec(
+                "format", .choice(["json", "avro"]), "What values are: JSON, or Avro as Confluent's registry frames it.", default: "json"),
             FieldSpec(
                 "schema_registry", .url(["http", "https"]),
                 "Where Avro schemas are registered, under `<topic>-value`. User and password may stand in it. Needed for `avro`."),
@@ -58,7 +59,8 @@ extension KafkaSinkOptions {
             FieldSpec("ca_file", .path, "Certificates of authorities that brokers' certificates are checked by."),
             FieldSpec(
                 "properties", .map(.string, keys: .header),
-                "Further settings of librdkafka, by its names. Those that the sink sets itself keep its values.", default: "{}", secret: true),
+                "Further settings of librdkafka, by its names. Those that the sink sets itself keep its values.", default: "{}",
+                secret: true),
         ])
 
     /// Out of checked options.
@@ -88,6 +90,7 @@ extension KafkaSinkOptions {
         password = options.secret(ifSet: "password")
         authority = options.string(ifSet: "ca_file")
         properties = Dictionary(
-            options.map("properties").compactMap { entry in entry.value.secret.map { (entry.key, $0) } }, uniquingKeysWith: { _, last in last })
+            options.map("properties").compactMap { entry in entry.value.secret.map { (entry.key, $0) } },
+            uniquingKeysWith: { _, last in last })
     }
 }

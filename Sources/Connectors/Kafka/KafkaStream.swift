@@ -139,7 +139,8 @@ actor KafkaStream {
         }
         if let moved = Set(record.topics).subtracting(lanes.map(\.topic)).min() {
             throw SluiceError(
-                .kafkaTopic, .pause, "\(id.pipeline) has written its blocks from \(first) on to topic \(moved), which topic does not name any more",
+                .kafkaTopic, .pause,
+                "\(id.pipeline) has written its blocks from \(first) on to topic \(moved), which topic does not name any more",
                 mend: "give topic its old value, or the sink another name")
         }
     }
@@ -176,7 +177,9 @@ actor KafkaStream {
         guard let removed = taken.rollback(to: position) else { return }
         // What was not handed over yet need not be taken back.
         held.removeAll { removed.contains($0.span.first) }
-        if let last = held.lastIndex(where: { removed.contains($0.span.last.number) }) { held[last] = held[last].through(block: position.number) }
+        if let last = held.lastIndex(where: { removed.contains($0.span.last.number) }) {
+            held[last] = held[last].through(block: position.number)
+        }
         var stored = record.coverage
         try commit(takingBack: stored.rollback(to: position))
         // The caller knows this position: it named it.
@@ -185,7 +188,9 @@ actor KafkaStream {
 
     private func requireReady() throws(SluiceError) {
         if let fence { throw fence }
-        guard !lost else { throw SluiceError(.kafkaUnavailable, .retry, "rows of \(id) were not committed: resume from the stored position") }
+        guard !lost else {
+            throw SluiceError(.kafkaUnavailable, .retry, "rows of \(id) were not committed: resume from the stored position")
+        }
     }
 
     private func check(_ batch: Batch) throws(SluiceError) {

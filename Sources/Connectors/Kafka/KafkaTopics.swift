@@ -45,8 +45,9 @@ struct KafkaTopics {
         defer { for topic in made { rd_kafka_NewTopic_destroy(topic) } }
         var words = [CChar](repeating: 0, count: 512)
         for topic in missing {
-            guard let new = rd_kafka_NewTopic_new(
-                topic.name, Int32(clamping: topic.partitions ?? -1), Int32(clamping: topic.replication ?? -1), &words, words.count)
+            guard
+                let new = rd_kafka_NewTopic_new(
+                    topic.name, Int32(clamping: topic.partitions ?? -1), Int32(clamping: topic.replication ?? -1), &words, words.count)
             else { throw refused(topic.name, KafkaClient.text(words)) }
             made.append(new)
             for (name, value) in topic.settings { _ = rd_kafka_NewTopic_set_config(new, name, value) }
@@ -88,6 +89,7 @@ struct KafkaTopics {
     }
 
     private func refused(_ name: String, _ words: String) -> SluiceError {
-        SluiceError(.kafkaTopic, .config, "topic \(name) cannot be made: \(words)", mend: "change topic, partitions or replication of the sink")
+        SluiceError(
+            .kafkaTopic, .config, "topic \(name) cannot be made: \(words)", mend: "change topic, partitions or replication of the sink")
     }
 }

@@ -44,7 +44,9 @@ struct PositionRecord: Hashable {
     var text: String {
         let segments = coverage.segments.map { "{\"first\":\($0.first),\"last\":\($0.last.number),\"hash\":\"\($0.last.hash)\"}" }
         let marks = marks.map { mark in
-            let offsets = mark.offsets.sorted { $0.key < $1.key }.map { "\($0.key.jsonQuoted):[\($0.value.map(String.init).joined(separator: ","))]" }
+            let offsets = mark.offsets.sorted { $0.key < $1.key }.map {
+                "\($0.key.jsonQuoted):[\($0.value.map(String.init).joined(separator: ","))]"
+            }
             return "{\"block\":\(mark.block),\"offsets\":{\(offsets.joined(separator: ","))}}"
         }
         return "{\"version\":1,\"chain_id\":\(chainID),\"segments\":[\(segments.joined(separator: ","))],"

@@ -71,9 +71,11 @@ struct RowAvro {
         let fields = table.fields.map { field in
             let type = type(field.type, &declared)
             let shape = field.nullable ? "[\"null\",\(type)],\"default\":null" : type
-            return "{\"name\":\(name(field.name).jsonQuoted),\"type\":\(shape)" + (field.doc.isEmpty ? "" : ",\"doc\":\(field.doc.jsonQuoted)") + "}"
+            return "{\"name\":\(name(field.name).jsonQuoted),\"type\":\(shape)"
+                + (field.doc.isEmpty ? "" : ",\"doc\":\(field.doc.jsonQuoted)") + "}"
         }
-        return "{\"type\":\"record\",\"name\":\(name(table.name).jsonQuoted),\"namespace\":\"sluice\",\"fields\":[\(fields.joined(separator: ","))]}"
+        return
+            "{\"type\":\"record\",\"name\":\(name(table.name).jsonQuoted),\"namespace\":\"sluice\",\"fields\":[\(fields.joined(separator: ","))]}"
     }
 
     private static func type(_ type: LogicalType, _ declared: inout Set<Int>) -> String {

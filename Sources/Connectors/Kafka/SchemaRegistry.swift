@@ -18,7 +18,9 @@ struct SchemaRegistry: Sendable {
             response = try await client.send(
                 HTTPRequest(
                     method: "POST", url: "\(base)/subjects/\(subject)/versions",
-                    headers: [("Content-Type", "application/vnd.schemaregistry.v1+json"), ("Accept", "application/vnd.schemaregistry.v1+json")],
+                    headers: [
+                        ("Content-Type", "application/vnd.schemaregistry.v1+json"), ("Accept", "application/vnd.schemaregistry.v1+json"),
+                    ],
                     body: Array("{\"schema\":\(schema.jsonQuoted)}".utf8),
                     limits: HTTPLimits(total: .seconds(30), responseBytes: 1 << 20)))
         } catch let failure as HTTPFailure {

@@ -63,7 +63,8 @@ struct Sending {
 
     /// Sends the position as the last record, and waits until all are acknowledged.
     mutating func finish(position: String, key: String) throws {
-        let code = try producer.send(lanes.count, partition: 0, key: Array(key.utf8), value: Array(position.utf8), headers: KafkaHeaders([]))
+        let code = try producer.send(
+            lanes.count, partition: 0, key: Array(key.utf8), value: Array(position.utf8), headers: KafkaHeaders([]))
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw refused(producer.count - 1, code) }
         try producer.flush()
         if let (number, code) = producer.undelivered { throw refused(number, code) }

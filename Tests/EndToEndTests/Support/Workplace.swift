@@ -63,7 +63,8 @@ struct Workplace {
                 "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
                 + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .kafka: "bus"][$0] ?? "" }.joined(separator: ", ")
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .kafka: "bus"][$0] ?? "" }.joined(
+            separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
