@@ -56,6 +56,7 @@ let package = Package(
         // Its pkg-config file asks for a macro that would make every build warn; the header is found without.
         library("CPq", package: "libpq-dev", pkgConfig: nil),
         library("CHiredis", package: "libhiredis-dev", pkgConfig: nil),
+        library("CRdkafka", package: "librdkafka-dev", pkgConfig: nil),
 
         // The vocabulary, and what is pure.
         module("SluiceCore", []),
@@ -80,13 +81,14 @@ let package = Package(
         connector("Redis", "CHiredis"),
         connector("ClickHouse"),
         connector("InfluxDB"),
+        connector("Kafka", "CRdkafka"),
 
         module(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
-                "FilesConnector", "SluiceFormats", "ClickHouseConnector", "InfluxDBConnector",
+                "FilesConnector", "SluiceFormats", "ClickHouseConnector", "InfluxDBConnector", "KafkaConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -138,6 +140,7 @@ let package = Package(
         tests(
             "InfluxDBConnector",
             ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
+        tests("KafkaConnector", ["KafkaConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet"], exclude: ["Python"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

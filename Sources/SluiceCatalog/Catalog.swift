@@ -3,6 +3,7 @@ import DuckDBConnector
 import EthereumConnector
 import FilesConnector
 import InfluxDBConnector
+import KafkaConnector
 import ParquetConnector
 import PostgresConnector
 import RedisConnector
@@ -44,6 +45,9 @@ public enum Catalog {
         },
         SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             InfluxSink(InfluxSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("kafka", KafkaSinkOptions.spec, delivery: .exactlyOnce) { name, options, _ in
+            KafkaSink(KafkaSinkOptions(options), name: name)
         },
     ]
 

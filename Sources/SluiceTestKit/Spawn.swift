@@ -1,10 +1,10 @@
-import Glibc
+public import Glibc
 import SluiceCore
 
 /// Starts programs that tests need beside them.
-enum Spawn {
+public enum Spawn {
     /// Starts a program by its path. It reads from `input` and writes to `output`; nil is nothing, and nowhere.
-    static func start(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws -> pid_t {
+    public static func start(_ arguments: [String], input: Int32? = nil, output: Int32? = nil) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

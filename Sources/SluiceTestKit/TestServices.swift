@@ -19,6 +19,9 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether what is written into Kafka can be read by a program that is not ours.
+    public static let hasKafkaReader = access("/usr/bin/kcat", X_OK) == 0
+
     /// Whether `scripts/setup --test` has fetched TimescaleDB.
     public static let hasTimescale =
         hasPostgres && access(cache + "/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0

@@ -97,6 +97,11 @@ extension EndToEnd {
                         files.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")
                     }
+                    if Surroundings.kafka != nil {
+                        let topics = try await place.tables(.kafka)
+                        topics.expectWhole(Chain.first...last)
+                        #expect(try await clean.tables(.kafka) == topics, "seed \(Surroundings.seed)")
+                    }
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)
                     #expect(try await clean.tables(.parquet) == lake, "seed \(Surroundings.seed)")

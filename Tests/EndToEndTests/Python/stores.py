@@ -1,11 +1,13 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
 psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
-duckdb for what ClickHouse writes as Parquet (URL#DATABASE), InfluxQL for an InfluxDB (URL#DATABASE), boto3 for a bucket (URL#KEY#SECRET#PREFIX).
+duckdb for what ClickHouse writes as Parquet (URL#DATABASE), InfluxQL for an InfluxDB (URL#DATABASE), boto3 for a bucket (URL#KEY#SECRET#PREFIX),
+kcat for topics that begin with a name (BROKERS#NAME).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same; so for clickhouse, influxdb and s3
     stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
+    stores.py summary kafka BROKERS#NAME the same of what consumers of committed records have in the end; also that the position agrees
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
@@ -21,6 +23,9 @@ import urllib.parse
 import urllib.request
 
 import duckdb
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../KafkaConnectorTests/Python"))
+import topics
 
 KEYS = {
     "blocks": ["hash"],
@@ -155,6 +160,33 @@ def fetched(place):
     return folder
 
 
+def standing(place):
+    """A connection with what stands in topics."""
+    brokers, name = place.rsplit("#", 1)
+    listed = json.loads(subprocess.run(["kcat", "-L", "-J", "-b", brokers], capture_output=True, check=True).stdout)["topics"]
+    there = {topic["topic"] for topic in listed}
+    connection = duckdb.connect()
+    tables = [table for table in KEYS if f"{name}.{table}" in there]
+    for table in tables:
+        rows, _, faults = topics.standing(brokers, f"{name}.{table}")
+        if faults:
+            raise SystemExit(f"{table}: {faults[:3]}")
+        names = sorted({key for value, _ in list(rows.values())[:1] for key in json.loads(value)} | {height(table), *KEYS[table]})
+        whole = {"number", "block_number", "log_index", "transaction_index", "batch_index", "index"}
+        columns = ", ".join(f"'{column}': '{'BIGINT' if column in whole else 'VARCHAR'}'" for column in names)
+        with tempfile.NamedTemporaryFile("wb", suffix=".json") as file:
+            for value, _ in rows.values():
+                file.write(value + b"\n")
+            file.flush()
+            connection.execute(f"CREATE TABLE {table} AS SELECT * FROM read_json('{file.name}', format = 'newline_delimited', columns = {{{columns}}})")
+    blocks = [number for (number,) in connection.execute("SELECT number FROM blocks ORDER BY number").fetchall()] if "blocks" in tables else []
+    records = [json.loads(value) for _, _, _, value, _ in topics.records(brokers, f"{name}.positions")]
+    said = [number for segment in records[-1]["segments"] for number in range(segment["first"], segment["last"] + 1)] if records else []
+    if blocks != said:
+        raise SystemExit(f"the position says {len(said)} blocks, the topic has {len(blocks)}: {sorted(set(said) ^ set(blocks))[:4]}")
+    return connection, tables
+
+
 def number(cell):
     return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
 
@@ -198,6 +230,8 @@ def opened(kind, path):
         return points(path)
     if kind == "s3":
         path = fetched(path)
+    if kind == "kafka":
+        return standing(path)
     if kind == "postgres":
         connection = Psql(path)
         tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"

@@ -72,6 +72,10 @@ enum Surroundings {
         return root.flatMap { try? TestServices(names, root: $0) }
     }
 
+    /// A broker of the tests' own, which is gone with this program; nil where nothing is installed that could read what it has.
+    static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
+    private static let broker = TestServices.hasKafkaReader ? services(["kafka"]) : nil
+
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"
     static let kills = isLong ? 200 : 12

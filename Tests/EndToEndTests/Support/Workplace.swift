@@ -4,7 +4,7 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, clickhouse, influxdb, s3, csv, jsonl
+        case duckdb, parquet, postgres, clickhouse, influxdb, s3, kafka, csv, jsonl
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
@@ -13,7 +13,7 @@ struct Workplace {
         /// Those whose servers can be had.
         static let available: [Kind] =
             embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
-            + final
+            + (Surroundings.kafka == nil ? [] : [.kafka]) + final
         /// Those that take only what is final, and whose servers can be had.
         static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
     }
@@ -56,6 +56,7 @@ struct Workplace {
         case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
         case .influxdb: "\(Surroundings.influxdb ?? "")#\(schema)"
         case .s3: "\(Surroundings.s3?.url ?? "")#\(Surroundings.s3?.key ?? "")#\(Surroundings.s3?.secret ?? "")#\(schema)"
+        case .kafka: "\(Surroundings.kafka ?? "")#\(schema)"
         }
     }
 
@@ -80,10 +81,15 @@ struct Workplace {
             sinks +=
                 "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
         }
+        if kinds.contains(.kafka) {
+            sinks +=
+                "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
+                + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
+        }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
         }
-        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket"]
+        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket", .kafka: "bus"]
         let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
