@@ -76,9 +76,10 @@ let package = Package(
         connector("Parquet", "SluiceDuckDB", "CSHA256"),
         connector("Postgres", "CPq"),
         connector("InfluxDB"),
-        // No source and no sink: shared state for several processes.
-        module(
-            "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
+        connector("Files"),
+        // A sink, and shared state for several processes.
+        connector("Redis", "CHiredis"),
+        connector("ClickHouse"),
 
         module(
             "SluiceCatalog",
@@ -86,6 +87,7 @@ let package = Package(
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
                 "InfluxDBConnector",
+                "FilesConnector", "SluiceFormats", "ClickHouseConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -103,7 +105,9 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "SluiceTestKit", "InfluxDBConnector",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector",
+                "SluiceTestKit",
+                "InfluxDBConnector",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -134,6 +138,9 @@ let package = Package(
         tests(
             "InfluxDBConnector",
             ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
+        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

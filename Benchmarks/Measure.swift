@@ -1,3 +1,4 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import Glibc
@@ -28,6 +29,9 @@ struct Measure {
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
         case "influx": try lines()
         case "influx-prices": try prices()
+        case "clickhouse":
+            let options = ClickHouseSinkOptions(url: folder, shown: "here", database: "step")
+            try await sink(ClickHouseSink(options, segments: MemorySegments()))
         default: throw BenchError("no step \(step)")
         }
     }

@@ -19,24 +19,38 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether `scripts/setup --test` has fetched TimescaleDB.
+    public static let hasTimescale: Bool = {
+        func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let cache = value("XDG_CACHE_HOME") ?? (value("HOME") ?? "") + "/.cache"
+        return hasPostgres && access(cache + "/sluice/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
+    }()
+
     /// Whether InfluxDB and VictoriaMetrics are installed here.
     public static let hasInfluxDB = access("/usr/bin/influxd", X_OK) == 0
     public static let hasVictoria = access("/usr/bin/victoria-metrics", X_OK) == 0
-
     /// Whether `scripts/setup --test` has fetched the server that speaks S3.
-    public static let hasS3: Bool = {
-        let home = getenv("HOME").map { String(cString: $0) } ?? ""
-        let cache = (getenv("XDG_CACHE_HOME").map { String(cString: $0) } ?? home + "/.cache") + "/sluice"
+    public static let hasS3 = hasFetched("moto-")
+
+    /// Whether Debian's ClickHouse is installed here.
+    public static let hasClickHouse = access("/usr/sbin/clickhouse-server", X_OK) == 0 || access("/usr/bin/clickhouse-server", X_OK) == 0
+    /// Whether the engine of a modern one is there, as `scripts/setup --test` leaves it.
+    public static let hasModernClickHouse = hasFetched("chdb-core-")
+
+    /// Whether a folder that begins so is in the cache of `scripts/setup`, and whole.
+    private static func hasFetched(_ start: String) -> Bool {
+        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let cache = (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/sluice"
         guard let directory = opendir(cache) else { return false }
         defer { closedir(directory) }
         while let entry = readdir(directory) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name.hasPrefix("moto-"), !name.contains("partial") { return true }
+            if name.hasPrefix(start), !name.contains("partial") { return true }
         }
         return false
-    }()
+    }
 
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
@@ -73,6 +87,9 @@ public final class TestServices: Sendable {
 
     /// Stops some of them; their data stay.
     public func down(_ names: String...) throws { _ = try Self.run([script, "down", "--folder", folder] + names) }
+
+    /// Starts some of them again, where they were.
+    public func up(_ names: String...) throws { _ = try Self.run([script, "up", "--folder", folder] + names) }
 
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]

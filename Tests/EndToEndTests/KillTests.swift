@@ -87,10 +87,15 @@ extension EndToEnd {
                     let tables = try await place.tables(.duckdb)
                     tables.expectWhole(Chain.first...last)
                     #expect(try await clean.tables(.duckdb) == tables, "seed \(Surroundings.seed)")
-                    if Surroundings.postgres != nil {
-                        let server = try await place.tables(.postgres)
+                    for kind in Workplace.Kind.available where kind == .postgres || kind == .clickhouse {
+                        let server = try await place.tables(kind)
                         server.expectWhole(Chain.first...last)
-                        #expect(try await clean.tables(.postgres) == server, "seed \(Surroundings.seed)")
+                        #expect(try await clean.tables(kind) == server, "\(kind), seed \(Surroundings.seed)")
+                    }
+                    for kind in Workplace.Kind.files {
+                        let files = try await place.tables(kind)
+                        files.expectWhole(Chain.first...last)
+                        #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")
                     }
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)

@@ -46,12 +46,18 @@ enum Surroundings {
 
     /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
     static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
+    /// The same of ClickHouse; nil where its engine is not there.
+    static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
     private static let services: TestServices? = {
-        guard TestServices.hasPostgres else { return nil }
-        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return root.flatMap { try? TestServices(["postgres"], root: $0) }
+        let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
+        return names.isEmpty ? nil : services(names)
     }()
 
+    /// Servers of a test's own.
+    static func services(_ names: [String]) -> TestServices? {
+        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
+        return root.flatMap { try? TestServices(names, root: $0) }
+    }
     /// Servers of stores that take only what is final; nil where they are not installed.
     static var influxdb: String? { finalStores?.variables["SLUICE_TEST_INFLUXDB"] }
     static var s3: (url: String, key: String, secret: String)? {
@@ -62,8 +68,7 @@ enum Surroundings {
     }
     private static let finalStores: TestServices? = {
         let names = (TestServices.hasInfluxDB ? ["influxdb"] : []) + (TestServices.hasS3 ? ["s3"] : [])
-        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return names.isEmpty ? nil : root.flatMap { try? TestServices(names, root: $0) }
+        return names.isEmpty ? nil : services(names)
     }()
 
     /// The long form: 200 kills instead of 12.
