@@ -150,6 +150,36 @@ import Testing
         }
     }
 
+    @Test("version 1 goes by user and password, which no error shows; a measurement is named by its pipeline")
+    func basic() async throws {
+        let seen = Mutex<[ScriptedServer.Request]>([])
+        let server = try ScriptedServer { request in
+            seen.withLock { $0.append(request) }
+            let isKnown = request.headers["authorization"] == "Basic c2x1aWNlOmh1bnRlcjI6LQ=="
+            if request.path.hasPrefix("/query") {
+                let known = #"{"results":[{"series":[{"columns":["name","duration","default"],"values":[["autogen","0s",true]]}]}]}"#
+                return isKnown ? .response(body: Array(known.utf8)) : .response(401, body: Array(#"{"error":"authorization failed"}"#.utf8))
+            }
+            return .response(204)
+        }
+        func sink(_ password: String) -> InfluxSink {
+            InfluxSink(
+                InfluxSinkOptions(
+                    url: server.url, shown: "here", interface: .database("d b", retentionPolicy: "autogen"), username: "sluice",
+                    password: password,
+                    measurement: "{pipeline}.{table}", compresses: false), segments: MemorySegments(), log: .disabled)
+        }
+        await #expect { _ = try await sink("swordfish").open(id, tables: SmallChain.schemas) } throws: {
+            ($0 as? SluiceError)?.class == .config && "\($0)".contains("authorization failed") && !"\($0)".contains("swordfish")
+        }
+        let stream = try await sink("hunter2:-").open(id, tables: SmallChain.schemas)
+        _ = try await stream.write(SmallChain.batch(1...1))
+        _ = try await stream.finish()
+        let written = try #require(seen.withLock { $0.last })
+        #expect(written.path == "/write?db=d%20b&precision=ns&rp=autogen")
+        #expect(String(decoding: written.body, as: UTF8.self).split(separator: "\n").map { $0.prefix(8) } == ["p.blocks", "p.logs,c"])
+    }
+
     @Test("a rollback and an amendment delete by measurement, chain and time")
     func delete() async throws {
         let recorder = try Recorder()

@@ -11,7 +11,7 @@ public final class InfluxSink: Sink {
     private let time: TimeSource
     private let log: Log
     /// The client, and who writes which measurement of which chain.
-    private let shared = Mutex<(http: HTTPClient?, writers: [StreamID: (writer: InfluxWriter, measurements: [String])])>((nil, [:]))
+    private let shared = Mutex<(http: HTTPClient?, writers: [StreamID: (writer: InfluxWriter?, measurements: [String])])>((nil, [:]))
 
     /// Connects to nothing yet.
     public init(_ options: InfluxSinkOptions, segments: any SegmentStore, time: TimeSource = .live, log: Log = Log(level: .warning)) {
@@ -48,7 +48,7 @@ public final class InfluxSink: Sink {
         try await server.prepare()
         let writer = InfluxWriter(stream, plans, server, segments, time)
         try await writer.recover()
-        let old = shared.withLock { $0.writers.updateValue((writer, measurements), forKey: stream)?.writer }
+        let old = shared.withLock { $0.writers.updateValue((writer, measurements), forKey: stream) }?.writer
         await old?.retire()
         return InfluxSinkStream(writer: writer)
     }
@@ -56,7 +56,7 @@ public final class InfluxSink: Sink {
     public func close() async {
         let (http, writers) = shared.withLock { shared in
             defer { shared = (nil, [:]) }
-            return (shared.http, shared.writers.values.map(\.writer))
+            return (shared.http, shared.writers.values.compactMap(\.writer))
         }
         for writer in writers { await writer.retire() }
         http?.shutdown()
@@ -75,9 +75,12 @@ public final class InfluxSink: Sink {
     /// Two streams in one measurement of one chain would write over each other's points.
     private func claim(_ stream: StreamID, _ measurements: [String]) throws {
         let other = shared.withLock { shared in
-            shared.writers.first { id, own in
+            let other = shared.writers.first { id, own in
                 id != stream && id.chainID == stream.chainID && !Set(own.measurements).isDisjoint(with: measurements)
             }?.key
+            // Said before it is opened: two may be opened at a time.
+            if other == nil { shared.writers[stream] = (shared.writers[stream]?.writer, measurements) }
+            return other
         }
         guard let other else { return }
         throw SluiceError(

@@ -182,8 +182,9 @@ final class BucketClient: Sendable {
         let asked = Signature.canonical(query)
         let policy = RetryPolicy(attempts: 1_000, budget: options.retryBudget)
         var limits = HTTPLimits()
-        limits.total = .seconds(600)
-        limits.firstByte = .seconds(120)
+        limits.total = .seconds(900)
+        limits.responseBytes = 2 << 30
+        limits.firstByte = .seconds(300)
         let start = time.now()
         var random = SystemRandomNumberGenerator()
         var failures = 0
