@@ -44,7 +44,10 @@ struct RedisRowEncoder: ~Copyable {
                     if let finalized, block <= finalized {
                         set(rows, row..<end, table)
                     } else {
-                        put(rows, row..<end, table, block, base: base, keeps: block > keepsAbove)
+                        // Some at a time: the parts of one command are limited.
+                        for some in stride(from: row, to: end, by: 256) {
+                            put(rows, some..<min(some + 256, end), table, block, base: base, keeps: block > keepsAbove)
+                        }
                     }
                 }
                 row = end

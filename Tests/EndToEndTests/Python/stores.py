@@ -1,10 +1,11 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
-psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines.
+psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines, and a socket for streams of Redis (URL#PREFIX).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same
     stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
+    stores.py summary redis URL#PREFIX   the same; also that the entries of a stream have the ids that they should
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
@@ -13,6 +14,7 @@ import glob
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -82,6 +84,58 @@ def text_files(folder, kind):
     return queries
 
 
+class Redis:
+    """As much of a client as is needed here."""
+
+    def __init__(self, url):
+        host, port = url.removeprefix("redis://").split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        self.file = self.socket.makefile("rb")
+
+    def ask(self, *words):
+        parts = [word.encode() for word in words]
+        self.socket.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+        return self.answer()
+
+    def answer(self):
+        line = self.file.readline()[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.answer() for _ in range(int(rest))]
+        if kind == b"-":
+            raise SystemExit(rest.decode())
+        return int(rest) if kind == b":" else rest
+
+
+def redis_streams(place, connection):
+    """Makes a table of each stream whose key begins with a prefix."""
+    url, prefix = place.rsplit("#", 1)
+    server = Redis(url)
+    tables = []
+    for key in sorted(server.ask("KEYS", prefix + "*")):
+        table = key.decode().removeprefix(prefix).split(":")[0]
+        if table not in KEYS:
+            continue
+        entries = server.ask("XRANGE", key.decode(), "-", "+")
+        with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+            for place, (name, fields) in enumerate(entries):
+                row = json.loads(fields[1])
+                first = place == 0 or entries[place - 1][0].split(b"-")[0] != name.split(b"-")[0]
+                number = 1 if first else number + 1
+                if name.decode() != f"{row[height(table)]}-{number}":
+                    raise SystemExit(f"entry {name} of {table} is row {number} of block {row[height(table)]}")
+                file.write(fields[1] + b"\n")
+            file.flush()
+            if entries:
+                columns = {column: "BIGINT" if column == height(table) else "VARCHAR" for column in json.loads(entries[0][1][1])}
+                source = f"read_json('{file.name}', columns = {columns}, format = 'newline_delimited')"
+                connection.execute(f"CREATE TABLE {table} AS SELECT * FROM {source}")
+                tables.append(table)
+    return tables
+
+
 class Psql:
     """As much of a connection as is needed here, by way of psql."""
 
@@ -129,6 +183,8 @@ def opened(kind, path):
         for name, query in queries.items():
             connection.execute(f"CREATE VIEW {name} AS {query}")
         return connection, list(queries)
+    if kind == "redis":
+        return connection, redis_streams(path, connection)
     tables = parquet_files(path)
     for name, files in tables.items():
         listed = ", ".join("'" + file + "'" for file in files)
@@ -155,7 +211,7 @@ def height(table):
 
 
 def summary(kind, path):
-    if kind != "postgres" and not os.path.exists(path):
+    if kind not in ("postgres", "redis") and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}

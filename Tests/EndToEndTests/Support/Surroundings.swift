@@ -51,6 +51,14 @@ enum Surroundings {
         return root.flatMap { try? TestServices(["postgres"], root: $0) }
     }()
 
+    /// A Redis server of the tests' own; nil where it is not installed.
+    static var redis: String? { redisServices?.variables["SLUICE_TEST_REDIS"] }
+    private static let redisServices: TestServices? = {
+        guard RedisServer.program != nil else { return nil }
+        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
+        return root.flatMap { try? TestServices(["redis"], root: $0) }
+    }()
+
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"
     static let kills = isLong ? 200 : 12

@@ -4,14 +4,15 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, csv, jsonl
+        case duckdb, parquet, postgres, csv, jsonl, redis
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
         /// Those that write text.
         static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
-        static let available: [Kind] = embedded + files + (Surroundings.postgres == nil ? [] : [.postgres])
+        static let available: [Kind] =
+            embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.redis == nil ? [] : [.redis])
     }
 
     let box: Sandbox
@@ -45,6 +46,7 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
+        case .redis: "\(Surroundings.redis ?? "")#\(schema):"
         case .csv, .jsonl: "\(name).\(kind.rawValue)"
         case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
         }
@@ -58,6 +60,10 @@ struct Workplace {
         if kinds.contains(.postgres) {
             sinks +=
                 "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.redis) {
+            sinks +=
+                "  redis: { type: redis, url: \"\(Surroundings.redis ?? "")\", prefix: \"\(schema):\", commit_rows: \(commitRows) }\n"
         }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
