@@ -1,8 +1,10 @@
 import DuckDBConnector
 import EthereumConnector
+import FilesConnector
 import Glibc
 import ParquetConnector
 import PostgresConnector
+import RedisConnector
 import SluiceCore
 import SluiceDuckDB
 import SluiceFormats
@@ -25,9 +27,21 @@ struct Measure {
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
         // The folder is the database's address here: nothing is written beside it.
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
+        case "csv": try await sink(FilesSink(FilesSinkOptions(.csv, directory: "\(folder)/csv")))
+        case "jsonl": try await sink(FilesSink(FilesSinkOptions(.jsonl, directory: "\(folder)/jsonl")))
+        // The folder is the server's address here.
+        case "redis-values": try await sink(RedisSink(RedisSinkOptions(url: folder, tables: Self.values)))
+        case "redis-streams": try await sink(RedisSink(RedisSinkOptions(url: folder)))
         default: throw BenchError("no step \(step)")
         }
     }
+
+    /// Every row under a key of its own.
+    private static let values = [
+        "blocks": RedisTableOptions(.latest, key: "b:{number}"),
+        "transactions": RedisTableOptions(.latest, key: "t:{block_number}:{transaction_index}"),
+        "logs": RedisTableOptions(.latest, key: "l:{block_number}:{log_index}"),
+    ]
 
     /// The walk over a reply, with nothing kept: every key of every object is looked at, no value is read.
     private static let walk: [JSONCall] = {
@@ -80,6 +94,7 @@ struct Measure {
         let start = Usage.own().cpu
         let clock = ContinuousClock.now
         let stream = try await sink.open(StreamID(pipeline: "bench", chainID: 1), tables: schemas)
+        try await stream.finalized(Workload.start + UInt64(blocks))
         while let batch = source?.next(), batch.span.first < Workload.start + UInt64(blocks) { _ = try await stream.write(batch) }
         source = nil
         _ = try await stream.finish()

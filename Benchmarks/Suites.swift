@@ -7,6 +7,7 @@ struct Suites {
 
     static let names = [
         "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
+        "files", "redis",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -28,6 +29,10 @@ struct Suites {
         case "graph": try graph()
         case "live": try live()
         case "postgres": try postgres()
+        case "files":
+            try step("csv", "columns to CSV", blocks: 2_000)
+            try step("jsonl", "columns to JSON lines", blocks: 2_000)
+        case "redis": try redis()
         default: throw BenchError("no measurement \(name)")
         }
     }
