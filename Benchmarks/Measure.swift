@@ -1,10 +1,12 @@
 import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
+import FilesConnector
 import Glibc
 import InfluxDBConnector
 import ParquetConnector
 import PostgresConnector
+import RedisConnector
 import SluiceCore
 import SluiceDuckDB
 import SluiceFormats
@@ -35,6 +37,13 @@ struct Measure {
         default: throw BenchError("no step \(step)")
         }
     }
+
+    /// Every row under a key of its own.
+    private static let values = [
+        "blocks": RedisTableOptions(.latest, key: "b:{number}"),
+        "transactions": RedisTableOptions(.latest, key: "t:{block_number}:{transaction_index}"),
+        "logs": RedisTableOptions(.latest, key: "l:{block_number}:{log_index}"),
+    ]
 
     /// The walk over a reply, with nothing kept: every key of every object is looked at, no value is read.
     private static let walk: [JSONCall] = {
@@ -87,6 +96,7 @@ struct Measure {
         let start = Usage.own().cpu
         let clock = ContinuousClock.now
         let stream = try await sink.open(StreamID(pipeline: "bench", chainID: 1), tables: schemas)
+        try await stream.finalized(Workload.start + UInt64(blocks))
         while let batch = source?.next(), batch.span.first < Workload.start + UInt64(blocks) { _ = try await stream.write(batch) }
         source = nil
         _ = try await stream.finish()

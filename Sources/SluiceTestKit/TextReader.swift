@@ -8,7 +8,8 @@ public enum TextReader {
     public static func rows(_ format: String, _ folder: String, _ table: String, _ columns: [String], chain: UInt64 = 1) throws
         -> [[String?]]
     {
-        let said = try run([
+        let said = try Command.output([
+            "python3",
             "-c", script, format, "\(folder)/\(table)/chain_id=\(chain)", columns.joined(separator: ","),
         ])
         return try JSONDecoder().decode([[String?]].self, from: said)
@@ -39,19 +40,4 @@ public enum TextReader {
                 for line in lines: out.append([shown(column, line.get(column)) for column in columns])
         print(json.dumps(out))
         """
-
-    private static func run(_ arguments: [String]) throws -> Data {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3"] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let said = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw SluiceError(.init("text_reader"), .fatal, "python3 \(arguments.dropFirst(2)) failed")
-        }
-        return said
-    }
 }

@@ -92,7 +92,7 @@ extension EndToEnd {
                         server.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == server, "\(kind), seed \(Surroundings.seed)")
                     }
-                    for kind in Workplace.Kind.files {
+                    for kind in Workplace.Kind.files + (Surroundings.redis == nil ? [] : [.redis]) {
                         let files = try await place.tables(kind)
                         files.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")

@@ -17,11 +17,13 @@ import Testing
                 let format: TextRows.Format = round % 2 == 0 ? .csv : .jsonl
                 let sink = FilesSink(FilesSinkOptions(format, directory: folder, blocksPerFile: 25))
                 let stream = try await sink.open(StreamID(pipeline: "p", chainID: 1), tables: SmallChain.schemas)
+                _ = try await stream.write(SmallChain.batch(1...3))
+                _ = try await stream.flush()
                 Thread.detachNewThread {
-                    usleep(UInt32(30_000 + round * 17_000))
+                    usleep(UInt32(10_000 + round * 37_000))
                     kill(getpid(), SIGKILL)
                 }
-                var next: UInt64 = 1
+                var next: UInt64 = 4
                 while true {
                     _ = try await stream.write(SmallChain.batch(next...next + 8))
                     _ = try await stream.flush()

@@ -16,12 +16,16 @@ import Testing
         func save(_ segments: [Segment], of stream: StreamID) { self.segments.withLock { $0[stream] = segments } }
     }
 
-    /// What is printed into a pipe while `body` runs.
+    /// What is printed into a file while `body` runs.
     private func printed(_ body: (Int32) async throws -> Void) async throws -> [String] {
-        let pipe = Pipe()
-        try await body(pipe.fileHandleForWriting.fileDescriptor)
-        try pipe.fileHandleForWriting.close()
-        return String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").map(String.init)
+        let path = FileManager.default.temporaryDirectory.appending(path: "sluice-printed-\(UUID().uuidString)").path
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        defer {
+            close(file)
+            unlink(path)
+        }
+        try await body(file)
+        return try text(path).split(separator: "\n").map(String.init)
     }
 
     @Test("lines name their table, a later run goes on behind them, and one that is not to prints them anew")
@@ -60,10 +64,13 @@ import Testing
 
     @Test("when nobody reads any more that is a pause, and nothing counts as printed")
     func closed() async throws {
-        let pipe = Pipe()
-        try pipe.fileHandleForReading.close()
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        close(ends[0])
+        defer { close(ends[1]) }
         let positions = Positions()
-        let sink = StdoutSink(StdoutSinkOptions(), segments: positions, descriptor: pipe.fileHandleForWriting.fileDescriptor)
+        let sink = StdoutSink(StdoutSinkOptions(), segments: positions, descriptor: ends[1])
         let stream = try await sink.open(id, tables: SmallChain.schemas)
         await #expect { _ = try await stream.write(SmallChain.batch(1...3)) } throws: {
             ($0 as? SluiceError)?.class == .pause && "\($0)".contains("broken pipe")

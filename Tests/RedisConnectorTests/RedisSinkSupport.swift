@@ -10,22 +10,10 @@ struct RedisReader {
 
     /// The answer as JSON.
     func json(_ arguments: String...) throws -> Any {
-        let process = try started(["--json"] + arguments)
-        let said = process.output.readDataToEndOfFile()
-        process.process.waitUntilExit()
-        return try JSONSerialization.jsonObject(with: said, options: .fragmentsAllowed)
+        try JSONSerialization.jsonObject(with: Command.output(command(["--json"] + arguments)), options: .fragmentsAllowed)
     }
 
-    func started(_ arguments: [String]) throws -> (process: Process, output: FileHandle) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["redis-cli", "-p", "\(port)"] + arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        return (process, pipe.fileHandleForReading)
-    }
+    func command(_ arguments: [String]) -> [String] { ["redis-cli", "-p", "\(port)"] + arguments }
 
     /// Ids and fields of a stream's entries.
     func entries(_ stream: String) throws -> [(id: String, fields: [String: String])] {

@@ -209,8 +209,8 @@ struct RedisSinkTests {
         try await withRedis { server, reader in
             let (sink, stream) = try await open(
                 server, tables: ["logs": RedisTableOptions(.publish, key: "heard"), "blocks": RedisTableOptions(.skip)])
-            let listener = try reader.started(["--csv", "SUBSCRIBE", "heard"])
-            defer { listener.process.terminate() }
+            let listener = try Command.Running(reader.command(["--csv", "SUBSCRIBE", "heard"]))
+            defer { listener.stop() }
             while (try reader.json("PUBSUB", "NUMSUB", "heard") as? [Any])?.last as? Int != 1 {
                 try await Task.sleep(for: .milliseconds(5))
             }
@@ -219,7 +219,10 @@ struct RedisSinkTests {
             try await stream.rollback(to: SmallChain.position(1))
             _ = try reader.json("PUBLISH", "heard", "end")
             var said = ""
-            while !said.contains("\"end\"") { said += String(decoding: listener.output.availableData, as: UTF8.self) }
+            while !said.contains("\"end\"") {
+                try await Task.sleep(for: .milliseconds(5))
+                said = String(decoding: listener.output, as: UTF8.self)
+            }
             let lines = said.split(separator: "\n").filter { $0.hasPrefix("\"message\"") }
             #expect(lines.count == 5)
             #expect(lines[0].contains("block_number\\\":1,") && lines[2].contains("log_index\\\":1,"))

@@ -36,7 +36,15 @@ struct RedisSinkTypeTests {
                 try Data(lines.joined(separator: "\n").utf8).write(to: URL(filePath: "\(folder)/all_types/chain_id=1/rows"))
                 let found = try TextReader.rows("jsonl", folder, "all_types", EveryType.names)
                 #expect(found.count == expected.count)
-                for (row, (found, expected)) in zip(found, expected).enumerated() { #expect(found == expected, "row \(row)") }
+                // Foundation, which reads what redis-cli says, takes a mark of byte order off the beginning of a text.
+                func bare(_ row: [String?]) -> [String?] { row.map { $0.map { String($0.drop { $0 == "\u{FEFF}" }) } } }
+                for (row, (found, expected)) in zip(found, expected).enumerated() { #expect(bare(found) == bare(expected), "row \(row)") }
+                guard form == .fields, mode == .latest else { return }
+                let place = try #require(EveryType.names.firstIndex(of: "a_text"))
+                for (row, expected) in expected.enumerated() {
+                    let length = try reader.json("HSTRLEN", "ü:row:\(row)", "a_text") as? Int
+                    #expect(length == expected[place]?.utf8.count ?? 0)
+                }
             }
         }
     }

@@ -44,6 +44,12 @@ final class RedisConnection {
     /// Sends commands at once, then hands over the answers one by one; `body` must not keep them.
     /// - Throws: `redis_unavailable` (class `retry`): what was sent may have been done or not.
     func exchange(_ commands: RedisCommands, _ body: (UnsafePointer<redisReply>) -> Void) throws(SluiceError) {
+        try send(commands)
+        try receive(commands.count, body)
+    }
+
+    /// Sends commands, whose answers must be received later.
+    func send(_ commands: RedisCommands) throws(SluiceError) {
         let isSent = commands.bytes.withUnsafeBufferPointer { bytes in
             var at = 0
             while at < bytes.count {
@@ -60,7 +66,11 @@ final class RedisConnection {
             return true
         }
         guard isSent else { throw failure(within: options.replyTimeout) }
-        for _ in 0..<commands.count {
+    }
+
+    /// Hands over so many answers, one by one.
+    func receive(_ count: Int, _ body: (UnsafePointer<redisReply>) -> Void) throws(SluiceError) {
+        for _ in 0..<count {
             var raw: UnsafeMutableRawPointer?
             guard redisGetReply(context, &raw) == REDIS_OK, let raw else { throw failure(within: options.replyTimeout) }
             body(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))

@@ -8,15 +8,26 @@ struct RedisRowEncoder: ~Copyable {
     private var json = TextRows(.jsonl)
     private var plain = TextRows(.csv)
     private var parts: [[UInt8]] = []
-    /// Of each stream the id of the first entry that comes.
-    private(set) var firstIDs: [[UInt8]: RedisStreamID] = [:]
     private var lastIDs: [[UInt8]: RedisStreamID] = [:]
+
+    /// Of each stream the id of the first entry that comes.
+    static func firstIDs(_ batches: [Batch], _ tables: [RedisSinkTable]) -> [[UInt8]: RedisStreamID] {
+        var first: [[UInt8]: RedisStreamID] = [:]
+        for table in tables where table.options.mode == .stream {
+            guard let rows = batches.lazy.compactMap({ $0.table(table.schema.name) }).first(where: { $0.rowCount > 0 }) else { continue }
+            first[table.target] = RedisStreamID(rows.columns[table.number].load(0, as: UInt64.self), 1)
+        }
+        return first
+    }
 
     mutating func begin() {
         commands = RedisCommands()
         commands.command("MULTI")
-        (firstIDs, lastIDs) = ([:], [:])
+        lastIDs = [:]
     }
+
+    /// Bytes that were made and not taken.
+    var byteCount: Int { commands.bytes.count }
 
     /// What was made.
     mutating func take() -> RedisCommands {
@@ -44,7 +55,10 @@ struct RedisRowEncoder: ~Copyable {
                     if let finalized, block <= finalized {
                         set(rows, row..<end, table)
                     } else {
-                        put(rows, row..<end, table, block, base: base, keeps: block > keepsAbove)
+                        // Some at a time: the parts of one command are limited.
+                        for some in stride(from: row, to: end, by: 256) {
+                            put(rows, some..<min(some + 256, end), table, block, base: base, keeps: block > keepsAbove)
+                        }
                     }
                 }
                 row = end
@@ -74,7 +88,6 @@ struct RedisRowEncoder: ~Copyable {
             let id = RedisStreamID(block, UInt64(row - range.lowerBound + 1))
             if let last = lastIDs[target], last >= id { throw RedisSinkStore.order(target, id, last, "redis") }
             lastIDs[target] = id
-            if firstIDs[target] == nil { firstIDs[target] = id }
             value(rows, row, table)
             let isJSON = table.options.form == .json
             commands.begin(3 + parts.count + (isJSON ? 1 : 0) + (table.options.maxLength == nil ? 0 : 3))

@@ -30,6 +30,9 @@ actor RedisSinkStore {
         var keepsValues: Bool { tables.contains { $0.options.mode == .latest } }
     }
 
+    /// Bytes of commands that are gathered before they are sent.
+    private static let chunk = 256 << 10
+
     let options: RedisSinkOptions
     private let worker = WorkerThread(name: "redis-sink")
     private var connection: RedisConnection?
@@ -138,12 +141,19 @@ actor RedisSinkStore {
 
     private func send(_ id: StreamID, _ stream: Stream, undoing removed: ClosedRange<UInt64>?, to position: Position?) throws {
         let base = base(id)
-        var top = stream.durable.segments.last?.last.number
+        let connection = try guarded { try connected() }
+        try guarded { try watch(id, base, RedisRowEncoder.firstIDs(stream.held, stream.tables), connection) }
+        var (top, sent) = (stream.durable.segments.last?.last.number, 0)
         encoder.begin()
         for batch in stream.held {
             let isOnTop = top.map { batch.span.first > $0 } ?? true
             top = max(top ?? 0, batch.span.last.number)
             try encoder.append(batch, stream.tables, base: base, finalized: isOnTop ? stream.finalized : nil, keepsAbove: stream.finalized)
+            guard encoder.byteCount >= Self.chunk else { continue }
+            // The server reads while what follows is made. Without the end nothing of it is done.
+            let some = encoder.take()
+            sent += some.count
+            try guarded { try connection.send(some) }
         }
         var commands = encoder.take()
         if let removed, let position {
@@ -162,16 +172,12 @@ actor RedisSinkStore {
         }
         put("segments", Self.text(stream.taken), base, &commands)
         commands.command("EXEC")
-        try guarded {
-            let connection = try connected()
-            try watch(id, base, connection)
-            try finish(commands, id, stream, base, connection)
-        }
+        try guarded { try finish(commands, behind: sent, id, stream, base, connection) }
     }
 
     /// Makes sure that this process is the one that writes, and that streams take what comes: what fails inside of a transaction undoes nothing.
-    private func watch(_ id: StreamID, _ base: [UInt8], _ connection: RedisConnection) throws {
-        let targets = encoder.firstIDs.keys.sorted { $0.lexicographicallyPrecedes($1) }
+    private func watch(_ id: StreamID, _ base: [UInt8], _ firstIDs: [[UInt8]: RedisStreamID], _ connection: RedisConnection) throws {
+        let targets = firstIDs.keys.sorted { $0.lexicographicallyPrecedes($1) }
         var commands = RedisCommands()
         commands.begin(2 + targets.count)
         commands.add("WATCH")
@@ -196,19 +202,22 @@ actor RedisSinkStore {
         }
         for (target, answer) in zip(targets, answers[2...]) {
             guard case .array(let pairs) = answer, let at = pairs.firstIndex(of: .bytes(bytes("last-generated-id"))), at + 1 < pairs.count,
-                case .bytes(let text) = pairs[at + 1], let last = RedisStreamID(text), let first = encoder.firstIDs[target], first <= last
+                case .bytes(let text) = pairs[at + 1], let last = RedisStreamID(text), let first = firstIDs[target], first <= last
             else { continue }
             throw Self.order(target, first, last, shown)
         }
     }
 
-    /// Sends the transaction and looks at how it ended.
-    private func finish(_ commands: RedisCommands, _ id: StreamID, _ stream: Stream, _ base: [UInt8], _ connection: RedisConnection) throws
-    {
+    /// Sends the end of the transaction and looks at how it ended.
+    /// - Parameter sent: how many commands of it were sent before.
+    private func finish(
+        _ commands: RedisCommands, behind sent: Int, _ id: StreamID, _ stream: Stream, _ base: [UInt8], _ connection: RedisConnection
+    ) throws {
         var (refusal, ending, seen) = (String?.none, RedisEnding.none, 0)
-        try connection.exchange(commands) { reply in
+        try connection.send(commands)
+        try connection.receive(sent + commands.count) { reply in
             seen += 1
-            if seen == commands.count { ending = RedisEnding(reply) } else if refusal == nil { refusal = RedisEnding(reply).error }
+            if seen == sent + commands.count { ending = RedisEnding(reply) } else if refusal == nil { refusal = RedisEnding(reply).error }
         }
         switch ending {
         case .done: return

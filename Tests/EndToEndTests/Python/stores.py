@@ -16,6 +16,7 @@ import glob
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -88,6 +89,58 @@ def text_files(folder, kind):
             how = "header = true, quote = '\"', escape = '\"', strict_mode = true, allow_quoted_nulls = false" if kind == "csv" else "format = 'newline_delimited'"
             queries[table] = f"SELECT * FROM read_{'csv' if kind == 'csv' else 'json'}({files}, columns = {columns}, {how})"
     return queries
+
+
+class Redis:
+    """As much of a client as is needed here."""
+
+    def __init__(self, url):
+        host, port = url.removeprefix("redis://").split(":")
+        self.socket = socket.create_connection((host, int(port)))
+        self.file = self.socket.makefile("rb")
+
+    def ask(self, *words):
+        parts = [word.encode() for word in words]
+        self.socket.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+        return self.answer()
+
+    def answer(self):
+        line = self.file.readline()[:-2]
+        kind, rest = line[:1], line[1:]
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self.answer() for _ in range(int(rest))]
+        if kind == b"-":
+            raise SystemExit(rest.decode())
+        return int(rest) if kind == b":" else rest
+
+
+def redis_streams(place, connection):
+    """Makes a table of each stream whose key begins with a prefix."""
+    url, prefix = place.rsplit("#", 1)
+    server = Redis(url)
+    tables = []
+    for key in sorted(server.ask("KEYS", prefix + "*")):
+        table = key.decode().removeprefix(prefix).split(":")[0]
+        if table not in KEYS:
+            continue
+        entries = server.ask("XRANGE", key.decode(), "-", "+")
+        with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+            for place, (name, fields) in enumerate(entries):
+                row = json.loads(fields[1])
+                first = place == 0 or entries[place - 1][0].split(b"-")[0] != name.split(b"-")[0]
+                number = 1 if first else number + 1
+                if name.decode() != f"{row[height(table)]}-{number}":
+                    raise SystemExit(f"entry {name} of {table} is row {number} of block {row[height(table)]}")
+                file.write(fields[1] + b"\n")
+            file.flush()
+            if entries:
+                columns = {column: "BIGINT" if column == height(table) else "VARCHAR" for column in json.loads(entries[0][1][1])}
+                source = f"read_json('{file.name}', columns = {columns}, format = 'newline_delimited')"
+                connection.execute(f"CREATE TABLE {table} AS SELECT * FROM {source}")
+                tables.append(table)
+    return tables
 
 
 class Psql:
@@ -246,6 +299,8 @@ def opened(kind, path):
         for name, query in queries.items():
             connection.execute(f"CREATE VIEW {name} AS {query}")
         return connection, list(queries)
+    if kind == "redis":
+        return connection, redis_streams(path, connection)
     tables = parquet_files(path)
     for name, files in tables.items():
         listed = ", ".join("'" + file + "'" for file in files)

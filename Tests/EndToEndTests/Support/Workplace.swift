@@ -51,6 +51,7 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
+        case .redis: "\(Surroundings.redis ?? "")#\(schema):"
         case .csv, .jsonl: "\(name).\(kind.rawValue)"
         case .postgres: "\(server)#\(schema)"
         case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
@@ -85,6 +86,10 @@ struct Workplace {
             sinks +=
                 "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
                 + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.redis) {
+            sinks +=
+                "  redis: { type: redis, url: \"\(Surroundings.redis ?? "")\", prefix: \"\(schema):\", commit_rows: \(commitRows) }\n"
         }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
