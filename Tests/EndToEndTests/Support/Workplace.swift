@@ -62,7 +62,8 @@ struct Workplace {
             sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
             sinks += "batch_rows: \(commitRows), hold_back: false }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns"][$0] ?? "" }.joined(separator: ", ")
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns"][$0] ?? "" }.joined(
+            separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
