@@ -75,15 +75,16 @@ let package = Package(
         connector("Parquet", "SluiceDuckDB"),
         connector("Postgres", "CPq"),
         connector("ClickHouse"),
-        // No source and no sink: shared state for several processes.
-        module(
-            "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
+        connector("Files"),
+        // A sink, and shared state for several processes.
+        connector("Redis", "CHiredis"),
 
         module(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
-                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector", "ClickHouseConnector",
+                "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
+                "FilesConnector", "ClickHouseConnector", "SluiceFormats",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -131,6 +132,7 @@ let package = Package(
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests(
             "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
+        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

@@ -1,11 +1,14 @@
 import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
+import FilesConnector
 import ParquetConnector
 import PostgresConnector
+import RedisConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceFlow
+import SluiceFormats
 
 /// Everything that can be named in a configuration. The only module that knows every connector: one line each.
 public enum Catalog {
@@ -21,11 +24,22 @@ public enum Catalog {
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
-        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
+        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce, facts: { PostgresSinkOptions($0).facts }) {
+            _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
         },
         SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("redis", RedisSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in RedisSink(RedisSinkOptions(options)) },
+        SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
+            FilesSink(FilesSinkOptions(.csv, options))
+        },
+        SinkConnector("jsonl", FilesSinkOptions.spec(.jsonl), delivery: .exactlyOnce) { _, options, _ in
+            FilesSink(FilesSinkOptions(.jsonl, options))
+        },
+        SinkConnector("stdout", StdoutSinkOptions.spec, delivery: .atLeastOnce, holdsBack: true) { name, options, store in
+            StdoutSink(StdoutSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 

@@ -36,6 +36,13 @@ public final class TestServices: Sendable {
         return false
     }()
 
+    /// Whether `scripts/setup --test` has fetched TimescaleDB.
+    public static let hasTimescale: Bool = {
+        func value(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let cache = value("XDG_CACHE_HOME") ?? (value("HOME") ?? "") + "/.cache"
+        return hasPostgres && access(cache + "/sluice/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
+    }()
+
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
         var template = Array("/tmp/sluice-services-XXXXXX".utf8CString)
@@ -71,6 +78,9 @@ public final class TestServices: Sendable {
 
     /// Stops some of them; their data stay.
     public func down(_ names: String...) throws { _ = try Self.run([script, "down", "--folder", folder] + names) }
+
+    /// Starts some of them again, where they were.
+    public func up(_ names: String...) throws { _ = try Self.run([script, "up", "--folder", folder] + names) }
 
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]

@@ -92,6 +92,11 @@ extension EndToEnd {
                         server.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == server, "\(kind), seed \(Surroundings.seed)")
                     }
+                    for kind in Workplace.Kind.files {
+                        let files = try await place.tables(kind)
+                        files.expectWhole(Chain.first...last)
+                        #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")
+                    }
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)
                     #expect(try await clean.tables(.parquet) == lake, "seed \(Surroundings.seed)")

@@ -1,9 +1,11 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
-psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb for what ClickHouse writes as Parquet (URL#DATABASE).
+psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
+and for what ClickHouse writes as Parquet (URL#DATABASE).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same; so for clickhouse
+    stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
@@ -60,6 +62,26 @@ def parquet_files(folder):
     for name in files:
         tables.setdefault(os.path.relpath(name, folder).split("/")[0], []).append(name)
     return tables
+
+
+def text_files(folder, kind):
+    """For each table the query that reads its files, after a look at what the record says about them."""
+    queries = {}
+    for path in sorted(glob.glob(folder + "/_positions/*.json")):
+        with open(path) as text:
+            record = json.load(text)
+        for place, table in enumerate(record["order"]):
+            files = sorted(glob.glob(f"{folder}/{table}/chain_id={record['chain_id']}/*"))
+            sizes = {f"{part['first_block']:012}": part["bytes"][place] for part in record["parts"]}
+            if {name.rsplit("_", 1)[1].split(".")[0]: os.path.getsize(name) for name in files} != sizes:
+                raise SystemExit(f"record and files of {table} differ")
+            if not files:
+                continue
+            names = [column.split(" ")[0] for column in record["tables"][table]]
+            columns = {name: "BIGINT" if name == height(table) else "VARCHAR" for name in names}
+            how = "header = true, quote = '\"', escape = '\"', strict_mode = true, allow_quoted_nulls = false" if kind == "csv" else "format = 'newline_delimited'"
+            queries[table] = f"SELECT * FROM read_{'csv' if kind == 'csv' else 'json'}({files}, columns = {columns}, {how})"
+    return queries
 
 
 class Psql:
@@ -137,6 +159,11 @@ def opened(kind, path):
         names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()]
         return connection, [name for name in names if name in KEYS]
     connection = duckdb.connect()
+    if kind in ("csv", "jsonl"):
+        queries = text_files(path, kind)
+        for name, query in queries.items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
+        return connection, list(queries)
     tables = parquet_files(path)
     for name, files in tables.items():
         listed = ", ".join("'" + file + "'" for file in files)

@@ -49,10 +49,14 @@ enum Surroundings {
     static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
     private static let services: TestServices? = {
         let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
-        if names.isEmpty { return nil }
+        return names.isEmpty ? nil : services(names)
+    }()
+
+    /// Servers of a test's own.
+    static func services(_ names: [String]) -> TestServices? {
         let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
         return root.flatMap { try? TestServices(names, root: $0) }
-    }()
+    }
 
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"

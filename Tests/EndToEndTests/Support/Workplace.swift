@@ -4,13 +4,15 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, clickhouse
+        case duckdb, parquet, postgres, csv, jsonl, clickhouse
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
+        /// Those that write text.
+        static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
         static let available: [Kind] =
-            embedded + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
+            embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
     }
 
     let box: Sandbox
@@ -22,6 +24,8 @@ struct Workplace {
     var settings = "poll_interval: 20ms"
     var start = "\(Chain.first)"
     var database: String
+    /// Where PostgreSQL is.
+    var server = Surroundings.postgres ?? ""
     /// Small, so that a run has many transactions and files to be killed in.
     var commitRows = 2000
     var blocksPerFile = 16
@@ -44,7 +48,8 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
-        case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .csv, .jsonl: "\(name).\(kind.rawValue)"
+        case .postgres: "\(server)#\(schema)"
         case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
         }
     }
@@ -56,14 +61,16 @@ struct Workplace {
         if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
         if kinds.contains(.postgres) {
             sinks +=
-                "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
+                "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
         if kinds.contains(.clickhouse) {
             sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
             sinks += "batch_rows: \(commitRows), hold_back: false }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns"][$0] ?? "" }.joined(
-            separator: ", ")
+        for kind in Kind.files where kinds.contains(kind) {
+            sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
+        }
+        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
