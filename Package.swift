@@ -102,7 +102,8 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector", "SluiceTestKit",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector",
+                "SluiceTestKit",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
