@@ -64,7 +64,7 @@ struct Workplace {
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
         if kinds.contains(.clickhouse) {
-            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "  clickhouse: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
             sinks += "batch_rows: \(commitRows), hold_back: false }\n"
         }
         for kind in Kind.files where kinds.contains(kind) {
