@@ -48,6 +48,7 @@ let package = Package(
         shim("CCurl", links: ["curl"]),
         shim("CDuckDB", links: ["dl"]),
         shim("CKeccak"),
+        shim("CSHA256"),
         shim("CMalloc"),
         library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
@@ -72,19 +73,20 @@ let package = Package(
         // One line a connector.
         connector("Ethereum"),
         connector("DuckDB", "SluiceDuckDB"),
-        connector("Parquet", "SluiceDuckDB"),
+        connector("Parquet", "SluiceDuckDB", "CSHA256"),
         connector("Postgres", "CPq"),
-        connector("ClickHouse"),
         connector("Files"),
         // A sink, and shared state for several processes.
         connector("Redis", "CHiredis"),
+        connector("ClickHouse"),
+        connector("InfluxDB"),
 
         module(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
-                "FilesConnector", "ClickHouseConnector", "SluiceFormats",
+                "FilesConnector", "SluiceFormats", "ClickHouseConnector", "InfluxDBConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
         module("SluiceTestKit", ["SluiceCore", "SluiceNet", "SluiceSimulator"]),
@@ -102,8 +104,7 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector",
-                "SluiceTestKit",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector", "SluiceTestKit", "InfluxDBConnector",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -129,11 +130,14 @@ let package = Package(
             ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig", "SluiceNet"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
         tests(
             "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
-        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "InfluxDBConnector",
+            ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],

@@ -2,6 +2,7 @@ import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import FilesConnector
+import InfluxDBConnector
 import ParquetConnector
 import PostgresConnector
 import RedisConnector
@@ -28,9 +29,6 @@ public enum Catalog {
             _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
         },
-        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
-            ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
-        },
         SinkConnector("redis", RedisSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in RedisSink(RedisSinkOptions(options)) },
         SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
             FilesSink(FilesSinkOptions(.csv, options))
@@ -40,6 +38,12 @@ public enum Catalog {
         },
         SinkConnector("stdout", StdoutSinkOptions.spec, delivery: .atLeastOnce, holdsBack: true) { name, options, store in
             StdoutSink(StdoutSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            InfluxSink(InfluxSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
     ]
 

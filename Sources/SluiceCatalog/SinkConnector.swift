@@ -12,7 +12,6 @@ public struct SinkConnector: Sendable {
     public let holdsBack: Bool
     /// The same for one with these options: a kind that has an option `hold_back` leaves it to its user.
     public func holdsBack(_ options: ConfigObject) -> Bool { holdsBack && options.bool(ifSet: "hold_back") != false }
-
     /// What a plan says of one that is configured so, a line each.
     public let facts: @Sendable (_ options: ConfigObject) -> [String]
     /// Makes one out of checked options; connects to nothing yet. `name` is the sink's in the configuration.

@@ -100,6 +100,11 @@ extension EndToEnd {
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)
                     #expect(try await clean.tables(.parquet) == lake, "seed \(Surroundings.seed)")
+                    for kind in Workplace.Kind.final {
+                        let store = try await place.tables(kind)
+                        store.expectFinal(from: Chain.first, finalized: simulator.finalized)
+                        #expect(try await clean.tables(kind) == store, "\(kind), seed \(Surroundings.seed)")
+                    }
                     print("killed a live run \(kills) times, seed \(Surroundings.seed)")
                 }
             }

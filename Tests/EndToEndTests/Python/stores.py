@@ -1,10 +1,10 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
 psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
-and for what ClickHouse writes as Parquet (URL#DATABASE).
+duckdb for what ClickHouse writes as Parquet (URL#DATABASE), InfluxQL for an InfluxDB (URL#DATABASE), boto3 for a bucket (URL#KEY#SECRET#PREFIX).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
-    stores.py summary postgres URL#NAME  the same; so for clickhouse
+    stores.py summary postgres URL#NAME  the same; so for clickhouse, influxdb and s3
     stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
 import duckdb
@@ -111,6 +112,49 @@ class Psql:
         return self.rows
 
 
+def points(place):
+    """What is in a database of InfluxDB, in tables of a DuckDB in memory: every field and tag as text."""
+    url, database = place.rsplit("#", 1)
+
+    def ask(statement):
+        query = urllib.parse.urlencode({"db": database, "q": statement, "epoch": "ns"})
+        with urllib.request.urlopen(f"{url}/query?{query}") as answer:
+            result = json.load(answer)["results"][0]
+        if "error" in result and "database not found" not in result["error"]:
+            raise SystemExit(result["error"])
+        return result.get("series", [])
+
+    connection = duckdb.connect()
+    names = [row[0] for series in ask("SHOW MEASUREMENTS") for row in series["values"]]
+    for name in names:
+        series = ask(f'SELECT * FROM "{name}"')[0]
+        columns = series["columns"]
+        numbers = ("number", "block_number", "time", "log_index", "transaction_index", "batch_index", "index")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            for row in series["values"]:
+                cells = {key: None if cell is None else cell if key in numbers else str(cell) for key, cell in zip(columns, row)}
+                file.write(json.dumps(cells) + "\n")
+            file.flush()
+            shape = ", ".join(f"'{key}': '{'BIGINT' if key in numbers else 'VARCHAR'}'" for key in columns)
+            connection.execute(f"CREATE TABLE \"{name}\" AS SELECT * FROM read_json('{file.name}', columns = {{{shape}}}, format = 'newline_delimited', maximum_object_size = 100000000)")
+    return connection, [name for name in names if name in KEYS]
+
+
+def fetched(place):
+    """A folder with what is in a bucket."""
+    import boto3
+
+    url, key, secret, prefix = place.split("#")
+    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret)
+    folder = tempfile.mkdtemp(prefix="bucket-", dir=".")
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket="sluice", Prefix=prefix + "/"):
+        for item in page.get("Contents", []):
+            path = os.path.join(folder, item["Key"][len(prefix) + 1 :])
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            client.download_file("sluice", item["Key"], path)
+    return folder
+
+
 def number(cell):
     return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
 
@@ -150,6 +194,10 @@ def opened(kind, path):
     """A connection in which every table has its plain name."""
     if kind == "clickhouse":
         return clickhouse(path)
+    if kind == "influxdb":
+        return points(path)
+    if kind == "s3":
+        path = fetched(path)
     if kind == "postgres":
         connection = Psql(path)
         tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"
@@ -190,7 +238,7 @@ def height(table):
 
 
 def summary(kind, path):
-    if kind not in ("postgres", "clickhouse") and not os.path.exists(path):
+    if kind in ("duckdb", "parquet", "csv", "jsonl") and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}

@@ -35,7 +35,8 @@ enum Surroundings {
     /// Folders of the readers' packages, as `scripts/setup --test` leaves them.
     static let packages: [String] = {
         let cache = (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice"
-        return names(in: cache).filter { ($0.hasPrefix("duckdb-") || $0.hasPrefix("pyarrow-")) && !$0.contains("partial") }.map {
+        let needed = ["duckdb-", "pyarrow-", "moto-"]
+        return names(in: cache).filter { name in needed.contains { name.hasPrefix($0) } && !name.contains("partial") }.map {
             "\(cache)/\($0)"
         }
     }()
@@ -49,6 +50,19 @@ enum Surroundings {
     static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
     private static let services: TestServices? = {
         let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
+        return names.isEmpty ? nil : services(names)
+    }()
+
+    /// Servers of stores that take only what is final; nil where they are not installed.
+    static var influxdb: String? { finalStores?.variables["SLUICE_TEST_INFLUXDB"] }
+    static var s3: (url: String, key: String, secret: String)? {
+        guard let found = finalStores?.variables, let url = found["SLUICE_TEST_S3"], let key = found["SLUICE_TEST_S3_KEY"],
+            let secret = found["SLUICE_TEST_S3_SECRET"]
+        else { return nil }
+        return (url, key, secret)
+    }
+    private static let finalStores: TestServices? = {
+        let names = (TestServices.hasInfluxDB ? ["influxdb"] : []) + (TestServices.hasS3 ? ["s3"] : [])
         return names.isEmpty ? nil : services(names)
     }()
 

@@ -4,7 +4,7 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, csv, jsonl, clickhouse
+        case duckdb, parquet, postgres, clickhouse, influxdb, s3, csv, jsonl
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
@@ -13,6 +13,9 @@ struct Workplace {
         /// Those whose servers can be had.
         static let available: [Kind] =
             embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
+            + final
+        /// Those that take only what is final, and whose servers can be had.
+        static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
     }
 
     let box: Sandbox
@@ -51,6 +54,8 @@ struct Workplace {
         case .csv, .jsonl: "\(name).\(kind.rawValue)"
         case .postgres: "\(server)#\(schema)"
         case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
+        case .influxdb: "\(Surroundings.influxdb ?? "")#\(schema)"
+        case .s3: "\(Surroundings.s3?.url ?? "")#\(Surroundings.s3?.key ?? "")#\(Surroundings.s3?.secret ?? "")#\(schema)"
         }
     }
 
@@ -64,13 +69,22 @@ struct Workplace {
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
         if kinds.contains(.clickhouse) {
-            sinks += "  clickhouse: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
             sinks += "batch_rows: \(commitRows), hold_back: false }\n"
+        }
+        if kinds.contains(.influxdb) {
+            sinks +=
+                "  points: { type: influxdb, url: \"\(Surroundings.influxdb ?? "")\", database: \(schema), batch_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.s3), let s3 = Surroundings.s3 {
+            sinks +=
+                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
         }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server"][$0] ?? $0.rawValue }.joined(separator: ", ")
+        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket"]
+        let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
