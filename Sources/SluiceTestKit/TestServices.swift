@@ -26,12 +26,6 @@ public final class TestServices: Sendable {
     public static let hasTimescale =
         hasPostgres && access(cache + "/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
 
-    /// Whether InfluxDB and VictoriaMetrics are installed here.
-    public static let hasInfluxDB = access("/usr/bin/influxd", X_OK) == 0
-    public static let hasVictoria = access("/usr/bin/victoria-metrics", X_OK) == 0
-    /// Whether `scripts/setup --test` has fetched the server that speaks S3.
-    public static let hasS3 = hasFetched("moto-")
-
     /// Whether Debian's ClickHouse is installed here.
     public static let hasClickHouse = access("/usr/sbin/clickhouse-server", X_OK) == 0 || access("/usr/bin/clickhouse-server", X_OK) == 0
     /// Whether the engine of a modern one is there, as `scripts/setup --test` leaves it.
