@@ -29,6 +29,11 @@ struct Measure {
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
         // The folder is the database's address here: nothing is written beside it.
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
+        case "csv": try await sink(FilesSink(FilesSinkOptions(.csv, directory: "\(folder)/csv")))
+        case "jsonl": try await sink(FilesSink(FilesSinkOptions(.jsonl, directory: "\(folder)/jsonl")))
+        // The folder is the server's address here.
+        case "redis-values": try await sink(RedisSink(RedisSinkOptions(url: folder, tables: Self.values)))
+        case "redis-streams": try await sink(RedisSink(RedisSinkOptions(url: folder)))
         case "clickhouse":
             let options = ClickHouseSinkOptions(url: folder, shown: "here", database: "step")
             try await sink(ClickHouseSink(options, segments: MemorySegments()))

@@ -7,7 +7,7 @@ struct Suites {
 
     static let names = [
         "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
-        "clickhouse", "influx",
+        "clickhouse", "influx", "files", "redis",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -30,6 +30,10 @@ struct Suites {
         case "live": try live()
         case "postgres": try postgres()
         case "clickhouse": try clickhouse()
+        case "files":
+            try step("csv", "columns to CSV", blocks: 2_000)
+            try step("jsonl", "columns to JSON lines", blocks: 2_000)
+        case "redis": try redis()
         case "influx":
             try step("influx", "columns to lines (blocks, transactions, logs)", blocks: 8_000)
             try step("influx-prices", "columns to lines (one small row a block)", blocks: 4_000_000)

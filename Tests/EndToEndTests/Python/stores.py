@@ -1,12 +1,13 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
 psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
 duckdb for what ClickHouse writes as Parquet (URL#DATABASE), InfluxQL for an InfluxDB (URL#DATABASE), boto3 for a bucket (URL#KEY#SECRET#PREFIX),
-kcat for topics that begin with a name (BROKERS#NAME).
+kcat for topics that begin with a name (BROKERS#NAME), a socket for streams of Redis (URL#PREFIX).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
     stores.py summary postgres URL#NAME  the same; so for clickhouse, influxdb and s3
     stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
+    stores.py summary redis URL#PREFIX   the same; also that the entries of a stream have the ids that they should
     stores.py summary kafka BROKERS#NAME the same of what consumers of committed records have in the end; also that the position agrees
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written

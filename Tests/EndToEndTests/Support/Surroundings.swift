@@ -72,6 +72,10 @@ enum Surroundings {
         return root.flatMap { try? TestServices(names, root: $0) }
     }
 
+    /// A Redis server of the tests' own; nil where it is not installed.
+    static var redis: String? { redisServices?.variables["SLUICE_TEST_REDIS"] }
+    private static let redisServices = RedisServer.program == nil ? nil : services(["redis"])
+
     /// A broker of the tests' own, which is gone with this program; nil where nothing is installed that could read what it has.
     static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
     private static let broker = TestServices.hasKafkaReader ? services(["kafka"]) : nil

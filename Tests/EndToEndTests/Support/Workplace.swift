@@ -4,7 +4,7 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, clickhouse, influxdb, s3, kafka, csv, jsonl
+        case duckdb, parquet, postgres, clickhouse, influxdb, s3, kafka, csv, jsonl, redis
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
@@ -13,7 +13,8 @@ struct Workplace {
         /// Those whose servers can be had.
         static let available: [Kind] =
             embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
-            + (Surroundings.kafka == nil ? [] : [.kafka]) + final
+            + (Surroundings.kafka == nil ? [] : [.kafka])
+            + (Surroundings.redis == nil ? [] : [.redis]) + final
         /// Those that take only what is final, and whose servers can be had.
         static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
     }
