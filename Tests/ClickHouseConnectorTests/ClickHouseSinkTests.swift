@@ -182,6 +182,14 @@ import Testing
             ($0 as? SluiceError)?.class == .pause
                 && "\($0)".contains("blocks in taken at 127.0.0.1 is a MergeTree that the sink did not make")
         }
+        let gone = try Server(kind, "gone")
+        let short = try await gone.sink().open(id, tables: SmallChain.schemas)
+        _ = try await short.write(SmallChain.batch(1...3))
+        _ = try await short.finish()
+        try await gone.execute("DROP TABLE %.logs")
+        await #expect { _ = try await gone.sink().open(id, tables: SmallChain.schemas) } throws: {
+            ($0 as? SluiceError)?.class == .pause && "\($0)".contains("table logs is gone from gone at 127.0.0.1")
+        }
         var sorted = server
         sorted.options.tables["logs"] = .init(order: ["log_index"])
         await #expect { _ = try await sorted.sink().open(id, tables: [SmallChain.blocks, wider]) } throws: {

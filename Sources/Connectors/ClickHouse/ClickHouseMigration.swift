@@ -47,7 +47,7 @@ struct ClickHouseMigration {
         for schema in schemas { try require(schema, isNotOf: ledgers) }
         own.tables = schemas.map(\.name)
         var layouts: [ClickHouseLayout] = []
-        for schema in schemas { layouts.append(try await shape(schema)) }
+        for schema in schemas { layouts.append(try await shape(schema, own)) }
         return (layouts, own)
     }
 
@@ -94,11 +94,20 @@ struct ClickHouseMigration {
         return rows.first.map { ($0[0], $0[1], $0[2]) }
     }
 
-    private func shape(_ schema: Schema) async throws -> ClickHouseLayout {
+    private func shape(_ schema: Schema, _ held: ClickHouseLedger) async throws -> ClickHouseLayout {
         let local = tables.localName(schema.name)
         if let engine = try await engine(local) {
             try await require(engine, of: schema, try await columns(local))
         } else {
+            // Made anew it would be empty, and nothing would show that.
+            if let first = held.coverage.segments.first?.first {
+                throw SluiceError(
+                    .clickhouseSchema, .pause,
+                    "table \(schema.name) is gone from \(shown), but \(ClickHouseTables.ledger) says that it holds blocks of \(stream) from \(first) on",
+                    mend:
+                        "restore it, or drop all tables of \(stream.pipeline) and its row in \(ClickHouseTables.ledger) so that they are filled again"
+                )
+            }
             for statement in try tables.creation(schema) { try await connection.execute(statement, doing: "making table \(schema.name)") }
         }
         var found = try await columns(local)
