@@ -48,6 +48,7 @@ let package = Package(
         shim("CCurl", links: ["curl"]),
         shim("CDuckDB", links: ["dl"]),
         shim("CKeccak"),
+        shim("CSHA256"),
         shim("CMalloc"),
         library("CYaml", package: "libyaml-dev", pkgConfig: "yaml-0.1"),
         library("CSQLite", package: "libsqlite3-dev", pkgConfig: "sqlite3"),
@@ -73,18 +74,21 @@ let package = Package(
         // One line a connector.
         connector("Ethereum"),
         connector("DuckDB", "SluiceDuckDB"),
-        connector("Parquet", "SluiceDuckDB"),
+        connector("Parquet", "SluiceDuckDB", "CSHA256"),
         connector("Postgres", "CPq"),
+        connector("Files"),
+        // A sink, and shared state for several processes.
+        connector("Redis", "CHiredis"),
+        connector("ClickHouse"),
+        connector("InfluxDB"),
         connector("Kafka", "CRdkafka"),
-        // No source and no sink: shared state for several processes.
-        module(
-            "RedisConnector", path: "Sources/Connectors/Redis", ["SluiceCore", "SluiceConfig", "SluiceTelemetry", "SluiceNet", "CHiredis"]),
 
         module(
             "SluiceCatalog",
             [
                 "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceFlow", "SluiceStore",
                 "EthereumConnector", "DuckDBConnector", "ParquetConnector", "PostgresConnector", "RedisConnector",
+                "FilesConnector", "SluiceFormats", "ClickHouseConnector", "InfluxDBConnector",
                 "KafkaConnector",
             ]),
         module("SluiceSimulator", ["SluiceCore", "SluiceFormats", "SluiceChain", "CZstd"]),
@@ -103,7 +107,7 @@ let package = Package(
             name: "sluice-bench",
             dependencies: [
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
-                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "SluiceTestKit",
+                "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector", "SluiceTestKit", "InfluxDBConnector",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -129,8 +133,14 @@ let package = Package(
             ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
         tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
         tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
-        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig", "SluiceNet"]),
         tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
+        tests(
+            "InfluxDBConnector",
+            ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
         tests("KafkaConnector", ["KafkaConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet"], exclude: ["Python"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),

@@ -1,6 +1,8 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
 import Glibc
+import InfluxDBConnector
 import ParquetConnector
 import PostgresConnector
 import SluiceCore
@@ -25,6 +27,11 @@ struct Measure {
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
         // The folder is the database's address here: nothing is written beside it.
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
+        case "clickhouse":
+            let options = ClickHouseSinkOptions(url: folder, shown: "here", database: "step")
+            try await sink(ClickHouseSink(options, segments: MemorySegments()))
+        case "influx": try lines()
+        case "influx-prices": try prices()
         default: throw BenchError("no step \(step)")
         }
     }
@@ -85,6 +92,38 @@ struct Measure {
         _ = try await stream.finish()
         await sink.close()
         Text.say("cpu=\(Usage.own().cpu - start) wall=\((ContinuousClock.now - clock).seconds)")
+    }
+
+    /// The same decoded blocks as lines, again and again.
+    private func lines() throws {
+        var source = BatchSource(try decoded(try workload.replies(padding: JSONReader.padding)))
+        let batch = source.next()
+        var lines = try InfluxLines(source.schemas)
+        try timed { for _ in 0..<max(1, blocks / batch.span.count) { _ = try lines.encode(batch) } }
+    }
+
+    /// Small rows, as metrics are: what a line costs by itself. As many of them as there would be rows.
+    private func prices() throws {
+        let schema = Schema(
+            name: "gas_prices", key: ["chain_id", "block_hash"], doc: "",
+            fields: [
+                Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("base_fee", .decimal, ""),
+                Field("gas_used", .int64, ""),
+                Field("ratio", .int64, ""),
+            ])
+        var builders = schema.fields.map { ColumnBuilder($0.type, capacity: 10_000) }
+        for row in 0..<UInt64(10_000) {
+            builders[0].append(UInt64(1))
+            builders[1].append(Workload.start + row)
+            builders[2].append(Int128(row * 1_234_567))
+            builders[3].append(row * 2_999)
+            builders[4].append(row % 100)
+        }
+        let stamps = (0..<10_000).map { BlockStamp(hash: .zero, timestamp: 1_700_000_000 + UInt64($0) * 12) }
+        let table = Table(schema: schema, columns: builders.map { $0.finish() }, rowCount: 10_000)
+        let batch = Batch(chainID: 1, span: Span(first: Workload.start, parentHash: .zero, blocks: stamps), tables: [table])
+        var lines = try InfluxLines([schema])
+        try timed { for _ in 0..<max(1, blocks / 10_000) { _ = try lines.encode(batch) } }
     }
 
     private func timed(_ body: () throws -> Void) throws {

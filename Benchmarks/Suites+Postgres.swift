@@ -68,7 +68,7 @@ extension Suites {
     }
 
     /// The project's folder, in which `scripts` is.
-    private static func root() throws -> String {
+    static func root() throws -> String {
         let parts = #filePath.split(separator: "/").dropLast(2)
         return "/" + parts.joined(separator: "/")
     }

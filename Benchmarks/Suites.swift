@@ -7,6 +7,7 @@ struct Suites {
 
     static let names = [
         "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
+        "clickhouse", "influx",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -28,6 +29,10 @@ struct Suites {
         case "graph": try graph()
         case "live": try live()
         case "postgres": try postgres()
+        case "clickhouse": try clickhouse()
+        case "influx":
+            try step("influx", "columns to lines (blocks, transactions, logs)", blocks: 8_000)
+            try step("influx-prices", "columns to lines (one small row a block)", blocks: 4_000_000)
         default: throw BenchError("no measurement \(name)")
         }
     }

@@ -1,11 +1,16 @@
+import ClickHouseConnector
 import DuckDBConnector
 import EthereumConnector
+import FilesConnector
+import InfluxDBConnector
 import KafkaConnector
 import ParquetConnector
 import PostgresConnector
+import RedisConnector
 public import SluiceConfig
 public import SluiceCore
 public import SluiceFlow
+import SluiceFormats
 
 /// Everything that can be named in a configuration. The only module that knows every connector: one line each.
 public enum Catalog {
@@ -21,8 +26,25 @@ public enum Catalog {
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
-        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in
+        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce, facts: { PostgresSinkOptions($0).facts }) {
+            _, options, _ in
             PostgresSink(PostgresSinkOptions(options))
+        },
+        SinkConnector("redis", RedisSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in RedisSink(RedisSinkOptions(options)) },
+        SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
+            FilesSink(FilesSinkOptions(.csv, options))
+        },
+        SinkConnector("jsonl", FilesSinkOptions.spec(.jsonl), delivery: .exactlyOnce) { _, options, _ in
+            FilesSink(FilesSinkOptions(.jsonl, options))
+        },
+        SinkConnector("stdout", StdoutSinkOptions.spec, delivery: .atLeastOnce, holdsBack: true) { name, options, store in
+            StdoutSink(StdoutSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
+        },
+        SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+            InfluxSink(InfluxSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
         SinkConnector("kafka", KafkaSinkOptions.spec, delivery: .exactlyOnce) { name, options, _ in
             KafkaSink(KafkaSinkOptions(options), name: name)

@@ -5,3 +5,14 @@ extension Duration {
         self = duration
     }
 }
+
+extension Duration {
+    /// As a configuration would write it: in the largest unit of which it is a whole number. Whole seconds; parts of one are left out.
+    public var configText: String {
+        let seconds = components.seconds
+        for (unit, size) in [("d", Int64(86_400)), ("h", 3600), ("m", 60)] where seconds != 0 && seconds % size == 0 {
+            return "\(seconds / size)\(unit)"
+        }
+        return "\(seconds)s"
+    }
+}

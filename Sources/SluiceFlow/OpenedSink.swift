@@ -40,6 +40,16 @@ final class OpenedSink: Sendable {
         return [stored, held].compactMap { $0 }.max { $0.number < $1.number }
     }
 
+    /// Whether it was handed that very block.
+    func holds(_ block: BlockRef) -> Bool { taken.withLock { $0.contains(block) } }
+
+    /// Where the newest blocks begin that it was handed, stored or held back, and that follow each other.
+    var begin: UInt64? {
+        let (stored, held) = (taken.withLock { $0.newest }, held.withLock { $0.segments.last })
+        guard let held else { return stored?.first }
+        return stored.flatMap { $0.last.number + 1 == held.first ? $0.first : nil } ?? held.first
+    }
+
     /// Runs `body` while nobody else does something to the stream.
     func inTurn<R>(_ body: () async throws -> R) async rethrows -> R { try await turn.take(body) }
 

@@ -3,6 +3,8 @@ public import SluiceCore
 extension SluiceError.Code {
     /// A range asks for blocks that are not there yet.
     public static let beyondHead = SluiceError.Code("beyond_head")
+    /// A pipeline begins behind the last block that it should read.
+    static let beyondUntil = SluiceError.Code("beyond_until")
 }
 
 /// A pipeline as it is asked for: which registers of which chain, from where on.

@@ -62,6 +62,9 @@ struct TakenBlocks: Sendable {
     /// The highest block that it has.
     var highest: Position? { ([durable.segments.last] + waiting).compactMap { $0?.last }.max { $0.number < $1.number } }
 
+    /// The newest blocks that follow each other.
+    var newest: Segment? { Coverage(durable.segments + waiting).segments.last }
+
     /// Whether the sink has that very block.
     func contains(_ block: BlockRef) -> Bool {
         // Of what is final, numbers tell enough.

@@ -19,8 +19,42 @@ public final class TestServices: Sendable {
         return true
     }()
 
+    /// Whether `scripts/setup --test` has fetched TimescaleDB.
+    public static let hasTimescale =
+        hasPostgres && access(cache + "/timescale-17.tar.zst", R_OK) == 0 && access("/usr/bin/patchelf", X_OK) == 0
+
+    /// Whether Debian's ClickHouse is installed here.
+    public static let hasClickHouse = access("/usr/sbin/clickhouse-server", X_OK) == 0 || access("/usr/bin/clickhouse-server", X_OK) == 0
+    /// Whether the engine of a modern one is there, as `scripts/setup --test` leaves it.
+    public static let hasModernClickHouse = isCached("chdb-core-")
+
+    /// Whether InfluxDB and VictoriaMetrics are installed here.
+    public static let hasInfluxDB = access("/usr/bin/influxd", X_OK) == 0
+    public static let hasVictoria = access("/usr/bin/victoria-metrics", X_OK) == 0
+    /// Whether `scripts/setup --test` has fetched the server that speaks S3.
+    public static let hasS3 = isCached("moto-")
+
     /// Whether what is written into Kafka can be read by a program that is not ours.
     public static let hasKafkaReader = access("/usr/bin/kcat", X_OK) == 0
+
+    /// Where `scripts/setup` keeps what it has fetched.
+    private static let cache: String = {
+        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        return (variable("XDG_CACHE_HOME") ?? (variable("HOME") ?? "") + "/.cache") + "/sluice"
+    }()
+
+    /// Whether something of that name is there, in whatever version.
+    private static func isCached(_ prefix: String) -> Bool {
+        guard let directory = opendir(cache) else { return false }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name.hasPrefix(prefix), !name.contains("partial") { return true }
+        }
+        return false
+    }
 
     /// - Parameter root: the project's folder, in which `scripts` is.
     public init(_ names: [String], root: String) throws {
@@ -57,6 +91,9 @@ public final class TestServices: Sendable {
 
     /// Stops some of them; their data stay.
     public func down(_ names: String...) throws { _ = try Self.run([script, "down", "--folder", folder] + names) }
+
+    /// Starts some of them again, where they were.
+    public func up(_ names: String...) throws { _ = try Self.run([script, "up", "--folder", folder] + names) }
 
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]

@@ -87,19 +87,24 @@ extension EndToEnd {
                     let tables = try await place.tables(.duckdb)
                     tables.expectWhole(Chain.first...last)
                     #expect(try await clean.tables(.duckdb) == tables, "seed \(Surroundings.seed)")
-                    if Surroundings.postgres != nil {
-                        let server = try await place.tables(.postgres)
+                    for kind in Workplace.Kind.available where [.postgres, .clickhouse, .kafka].contains(kind) {
+                        let server = try await place.tables(kind)
                         server.expectWhole(Chain.first...last)
-                        #expect(try await clean.tables(.postgres) == server, "seed \(Surroundings.seed)")
+                        #expect(try await clean.tables(kind) == server, "\(kind), seed \(Surroundings.seed)")
                     }
-                    if Surroundings.kafka != nil {
-                        let topics = try await place.tables(.kafka)
-                        topics.expectWhole(Chain.first...last)
-                        #expect(try await clean.tables(.kafka) == topics, "seed \(Surroundings.seed)")
+                    for kind in Workplace.Kind.files {
+                        let files = try await place.tables(kind)
+                        files.expectWhole(Chain.first...last)
+                        #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")
                     }
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)
                     #expect(try await clean.tables(.parquet) == lake, "seed \(Surroundings.seed)")
+                    for kind in Workplace.Kind.final {
+                        let store = try await place.tables(kind)
+                        store.expectFinal(from: Chain.first, finalized: simulator.finalized)
+                        #expect(try await clean.tables(kind) == store, "\(kind), seed \(Surroundings.seed)")
+                    }
                     print("killed a live run \(kills) times, seed \(Surroundings.seed)")
                 }
             }

@@ -130,7 +130,7 @@ import Testing
         let new = try await PostgresSink(server.options).open(id, tables: SmallChain.schemas)
         _ = try await old.write(SmallChain.batch(6...9))
         await #expect { _ = try await old.flush() } throws: {
-            ($0 as? SluiceError)?.code == .postgresFenced && ($0 as? SluiceError)?.class == .pause
+            ($0 as? SluiceError)?.code == .postgresFenced && ($0 as? SluiceError)?.class == .config
         }
         _ = try await new.write(SmallChain.batch(6...7))
         #expect(try await new.flush() == SmallChain.position(7))

@@ -9,18 +9,22 @@ import Testing
 struct PostgresTrait: SuiteTrait, TestScoping {
     @TaskLocal static var services: TestServices?
 
+    /// As `scripts/services` calls them.
+    let servers: [String]
+
     var isRecursive: Bool { false }
 
     func provideScope(for test: Test, testCase: Test.Case?, performing body: @Sendable @concurrent () async throws -> Void) async throws {
         let root = #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
-        let services = try TestServices(["postgres"], root: root)
+        let services = try TestServices(servers, root: root)
         defer { services.stop() }
         try await Self.$services.withValue(services) { try await body() }
     }
 }
 
 extension Trait where Self == PostgresTrait {
-    static var postgres: Self { Self() }
+    static var postgres: Self { Self(servers: ["postgres"]) }
+    static var timescale: Self { Self(servers: ["postgres", "timescale"]) }
 }
 
 /// The server of the suite, as tests use it: each in a schema of its own.
@@ -29,11 +33,14 @@ struct Server {
     let schema: String
 
     /// - Parameter schema: of the test's own, in lower case.
-    init(_ schema: String, commitRows: Int = 1_000_000) throws {
+    init(
+        _ schema: String, commitRows: Int = 1_000_000, timeSeries: TimeSeriesOptions? = nil, variable: String = "SLUICE_TEST_POSTGRES"
+    ) throws {
         let services = try #require(PostgresTrait.services)
         self.schema = schema
         options = PostgresSinkOptions(
-            url: try #require(services.variables["SLUICE_TEST_POSTGRES"]), shown: "127.0.0.1", schema: schema, commitRows: commitRows)
+            url: try #require(services.variables[variable]), shown: "127.0.0.1", schema: schema, commitRows: commitRows,
+            timeSeries: timeSeries)
     }
 
     /// Asks over a connection that the sink does not use.

@@ -89,6 +89,15 @@ import Testing
         #expect(loaded.sink("lake")?.options.string("path") == expected)
     }
 
+    @Test(
+        "a duration is written in the largest unit of which it is a whole number, and read back as it was",
+        arguments: [
+            (5400, "90m"), (3600, "1h"), (86_400, "1d"), (90, "90s"), (0, "0s"), (604_800, "7d"),
+        ])
+    func durationText(_ seconds: Int, _ text: String) {
+        #expect(Duration.seconds(seconds).configText == text && Duration(text: text) == .seconds(seconds))
+    }
+
     @Test("a file's text ends without its line break, in one go", arguments: [("k\n", "k"), ("k\r\n", "k"), ("k", "k"), ("k\n\n", "k\n")])
     func fileText(_ content: String, _ expected: String) throws {
         let environment = ConfigEnvironment.fixed(["ETH_RPC_URL": "http://a.example"], files: ["/k": content])

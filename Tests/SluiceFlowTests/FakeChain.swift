@@ -158,6 +158,10 @@ final class FakeSink: Sink {
         var writes: [ClosedRange<UInt64>] = []
         var rollbacks: [UInt64] = []
         var failAt: UInt64?
+        var failure = SluiceError(.init("fake"), .pause, "the sink is full")
+        /// Why it cannot be opened.
+        var refusal: SluiceError?
+        var opened = 0
     }
 
     let delivery = Delivery.exactlyOnce
@@ -179,7 +183,11 @@ final class FakeSink: Sink {
 
     func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         // What was not committed is gone with the run before.
-        state.withLock { $0.open = [] }
+        try state.withLock { state in
+            state.open = []
+            state.opened += 1
+            if let refusal = state.refusal { throw refusal }
+        }
         return FakeStream(sink: self, id: stream)
     }
 
@@ -206,7 +214,7 @@ final class FakeSink: Sink {
         let isFull = try state.withLock { state in
             if let failAt = state.failAt, batch.span.last.number >= failAt {
                 state.failAt = nil
-                throw SluiceError(.init("fake"), .pause, "the sink is full")
+                throw state.failure
             }
             state.writes.append(batch.span.first...batch.span.last.number)
             state.open.append(batch)

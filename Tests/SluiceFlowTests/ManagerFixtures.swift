@@ -60,15 +60,18 @@ struct ManagedChain: Sendable {
     let shelf = MemoryShelf()
     let state = MemoryState()
 
-    func manager(limit: Int = 10) throws -> EtlManager { try manager(limit: limit, over: hub(oracle, registers: registers)) }
+    func manager(limit: Int = 10, startup: [String: Startup] = [:], until: UInt64? = nil) throws -> EtlManager {
+        try manager(limit: limit, over: hub(oracle, registers: registers), startup: startup, until: until)
+    }
 
-    func manager(limit: Int = 10, over hub: Hub) throws -> EtlManager {
+    func manager(limit: Int = 10, over hub: Hub, startup: [String: Startup] = [:], until: UInt64? = nil) throws -> EtlManager {
         var all = more
         for (name, sink) in sinks { all[name] = sink }
         return EtlManager(
             EtlManager.Surroundings(
                 registry: try Registry(registers), networks: ["chain": EtlManager.Network(kind: .layer1, chainID: 1, hub: hub)],
-                sinks: all, shelf: shelf, state: state, limit: limit, log: .disabled), random: SeededRandom(seed: 7))
+                sinks: all, startup: startup, shelf: shelf, state: state, until: until, limit: limit, log: .disabled),
+            random: SeededRandom(seed: 7))
     }
 
     func request(

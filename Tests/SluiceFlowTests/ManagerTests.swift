@@ -83,12 +83,14 @@ import Testing
     func errorAndResume() async throws {
         let manager = try manager()
         try await working(manager) {
-            sinks["a"]?.state.withLock { $0.failAt = 40 }
+            sinks["a"]?.state.withLock { state in
+                (state.failAt, state.failure) = (40, SluiceError(.init("fake"), .data, "the sink is broken"))
+            }
             let puuids = try await manager.create([request("bad"), request("good", start: 1, sinks: ["b"], registers: ["blocks"])])
             try await eventually("it failed") { await manager.state(of: puuids[0]) == .error }
-            #expect(await manager.pipeline(puuids[0])?.failure?.message == "the sink is full")
+            #expect(await manager.pipeline(puuids[0])?.failure?.message == "the sink is broken")
             try await eventually("the other is live") { await manager.state(of: puuids[1]) == .live && sinks["b"]?.rows.count == 100 }
-            #expect(shelf.records.withLock { $0[puuids[0].fullText]?.error } == "the sink is full")
+            #expect(shelf.records.withLock { $0[puuids[0].fullText]?.error } == "the sink is broken")
             try await manager.resume(puuids[0])
             try await eventually("it is complete") { sinks["a"]?.rows.count == 101 }
         }

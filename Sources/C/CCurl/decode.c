@@ -168,3 +168,30 @@ int ccurl_decode(int encoding, const void *source, size_t length, size_t cap, vo
     *out_length = b.length;
     return CCURL_OK;
 }
+
+size_t ccurl_gzip_bound(size_t length) { return compressBound(length) + 18; }
+
+size_t ccurl_gzip(int level, const void *source, size_t length, void *target, size_t capacity) {
+    z_stream z = {0};
+    if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return 0;
+    z.next_in = (unsigned char *)source;
+    z.next_out = target;
+    int state = Z_OK;
+    size_t in = length, out = capacity;
+    // zlib counts in 32 bits.
+    while (state == Z_OK) {
+        if (z.avail_in == 0) {
+            z.avail_in = in > (1u << 30) ? (1u << 30) : (uInt)in;
+            in -= z.avail_in;
+        }
+        if (z.avail_out == 0) {
+            if (out == 0) break;
+            z.avail_out = out > (1u << 30) ? (1u << 30) : (uInt)out;
+            out -= z.avail_out;
+        }
+        state = deflate(&z, in == 0 ? Z_FINISH : Z_NO_FLUSH);
+    }
+    size_t made = state == Z_STREAM_END ? (size_t)(z.next_out - (unsigned char *)target) : 0;
+    deflateEnd(&z);
+    return made;
+}

@@ -84,7 +84,8 @@ final class KafkaClient {
     /// What is wrong with the connections, for errors that only say that nothing came.
     private func trouble(behind code: rd_kafka_resp_err_t) -> String? {
         switch code {
-        case RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
+        case RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+            RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
             RD_KAFKA_RESP_ERR__RESOLVE:
             notes.state.withLock { $0.trouble }
         default: nil

@@ -33,7 +33,7 @@ enum KafkaFault {
         switch code {
         case RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
             return SluiceError(
-                .kafkaFenced, .pause, "\(doing): another process has opened the stream, this one may not write any more (\(name))",
+                .kafkaFenced, .config, "\(doing): another process has opened the stream, this one may not write any more (\(name))",
                 mend: "stop one of the two; two pipelines of one name need a positions_topic each")
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
             RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, RD_KAFKA_RESP_ERR__SSL:

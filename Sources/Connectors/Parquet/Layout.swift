@@ -88,8 +88,11 @@ struct Layout: Sendable {
         if rename(old, path) != 0 { throw Folder.failure("renaming \(old) to \(path)") }
     }
 
-    /// Writes a small file so that it is there whole or not at all.
-    func publish(text: String, as path: String) throws {
+    /// A path of the folder as manifests name it.
+    func relative(_ path: String) -> String { String(path.dropFirst(directory.count + 1)) }
+
+    /// Writes a small file, which is to get its name; returns where it is until then.
+    func compose(_ text: String) throws -> String {
         try Folder.create(temporary)
         let partial = "\(temporary)/manifest"
         let file = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
@@ -105,7 +108,7 @@ struct Layout: Sendable {
             bytes = bytes.dropFirst(count)
         }
         close(file)
-        try Self.publish(partial, as: path)
+        return partial
     }
 
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

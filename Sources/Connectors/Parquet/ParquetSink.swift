@@ -1,7 +1,9 @@
+import SluiceConfig
 public import SluiceCore
 import SluiceDuckDB
+import SluiceNet
 
-/// Loads tables into a folder of Parquet files. It cannot undo cheaply, so it is given only what is final.
+/// Loads tables into a folder, or a bucket, of Parquet files. It cannot undo cheaply, so it is given only what is final.
 ///
 /// A file is written while its blocks arrive, under a temporary name. When the last is there, all files of the span are forced to
 /// disk and renamed, then the span's manifest is written, and only then the position moves. Files that no manifest names are
@@ -27,7 +29,7 @@ public final class ParquetSink: Sink {
     ///   be written.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         let database = try await engine.claim(stream)
-        let writer = try ParquetWriter(stream, tables, options, segments, database)
+        let writer = try ParquetWriter(stream, tables, options, segments, database, try await engine.bucket())
         await engine.replace(with: writer)
         try await writer.recover()
         return ParquetSinkStream(writer: writer)
@@ -42,6 +44,8 @@ public final class ParquetSink: Sink {
         private let worker = WorkerThread(name: "parquet-open")
         private var database: DuckDBDatabase?
         private var writers: [UInt64: ParquetWriter] = [:]
+        private var http: HTTPClient?
+        private var client: BucketClient?
 
         nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -50,7 +54,8 @@ public final class ParquetSink: Sink {
         func claim(_ stream: StreamID) throws -> DuckDBDatabase {
             if let other = writers[stream.chainID], other.id != stream {
                 throw SluiceError(
-                    .parquetFolder, .config, "\(stream) and \(other.id) would write the same chain to \(options.directory)",
+                    .parquetFolder, .config,
+                    "\(stream) and \(other.id) would write the same chain to \(options.bucket?.shown ?? options.directory)",
                     mend: "give each pipeline a folder of its own")
             }
             let database =
@@ -64,6 +69,21 @@ public final class ParquetSink: Sink {
             return database
         }
 
+        /// The way to the bucket; nil when files stay in the folder.
+        func bucket() throws -> BucketClient? {
+            guard let bucket = options.bucket else { return nil }
+            if let client { return client }
+            guard !bucket.bucket.isEmpty, !bucket.accessKey.isEmpty, !bucket.secretKey.reveal().isEmpty else {
+                throw SluiceError(
+                    .bucketRefused, .config, "the sink to \(bucket.shown) lacks its \(bucket.bucket.isEmpty ? "bucket" : "key")",
+                    mend: "set path: s3://bucket/prefix, access_key and secret_key")
+            }
+            let http = try HTTPClient(idleConnections: 16)
+            let made = BucketClient(bucket, http: http)
+            (self.http, client) = (http, made)
+            return made
+        }
+
         /// A stream that is opened again starts from what is durable; its old writer gives its files up first.
         func replace(with writer: ParquetWriter) async {
             await writers.updateValue(writer, forKey: writer.id.chainID)?.retire()
@@ -72,7 +92,9 @@ public final class ParquetSink: Sink {
         func close() async {
             for writer in writers.values { await writer.retire() }
             writers = [:]
-            database = nil
+            (database, client) = (nil, nil)
+            http?.shutdown()
+            http = nil
         }
     }
 }

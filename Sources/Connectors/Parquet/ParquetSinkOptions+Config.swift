@@ -3,10 +3,12 @@ public import SluiceConfig
 extension ParquetSinkOptions {
     /// What a configuration may say.
     public static let spec = ObjectSpec(
-        "A folder of Parquet files in Hive partitions (chain_id, date), named by the blocks they hold, with a manifest a span. "
+        "A folder, or a bucket of object storage, of Parquet files in Hive partitions (chain_id, date), named by the blocks they hold, with a manifest a span. "
             + "It takes only what is final (delivery `effectively_once`).",
         [
-            FieldSpec("path", .path, "The folder; made when it is not there.", example: "data/lake", required: true),
+            FieldSpec(
+                "path", .path, "The folder, made when it is not there; or `s3://bucket/prefix`.", example: "data/lake",
+                required: true),
             FieldSpec(
                 "blocks_per_file", .int(1...1_000_000), "A file ends at each multiple of so many blocks, and where the UTC date changes.",
                 default: "1000", unit: "blocks"),
@@ -15,13 +17,46 @@ extension ParquetSinkOptions {
                 "row_group_rows", .int(2048...1_048_576), "Rows of a row group; one row group a table is in memory.", default: "8192",
                 unit: "rows"),
             FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "24MB"),
+            FieldSpec(
+                "endpoint", .url(["http", "https"]), "With a bucket: the server. When left out, that of AWS in the region.",
+                example: "\"${S3_ENDPOINT}\""),
+            FieldSpec("region", .string, "With a bucket: its region.", default: "us-east-1"),
+            FieldSpec("access_key", .string, "With a bucket: the id of the key.", example: "\"${AWS_ACCESS_KEY_ID}\""),
+            FieldSpec("secret_key", .string, "With a bucket: the key.", example: "\"${AWS_SECRET_ACCESS_KEY}\"", secret: true),
+            FieldSpec(
+                "session_token", .string, "With a bucket: the token of a key that expires.", example: "\"${AWS_SESSION_TOKEN}\"",
+                secret: true),
+            FieldSpec(
+                "path_style", .bool,
+                "With a bucket: whether its name is in the path, not in the host's. When left out: with an `endpoint`.",
+                example: "true"),
+            FieldSpec(
+                "part_size", .bytes((5 << 20)...(1 << 30)), "With a bucket: larger files go up in parts of this size.", default: "8MiB"),
+            FieldSpec("spool", .path, "With a bucket: where files are made before they go up.", default: "data/spool"),
         ])
 
     /// Out of checked options.
     public init(_ options: ConfigObject) {
+        let path = options.string("path")
+        let bucket = BucketOptions(path, options)
         self.init(
-            directory: options.string("path"), blocksPerFile: UInt64(options.int("blocks_per_file")),
+            directory: bucket.map { "\(options.string("spool"))/\($0.shown.dropFirst(5))" } ?? path,
+            blocksPerFile: UInt64(options.int("blocks_per_file")),
             compressionLevel: options.int("compression_level"), rowGroupRows: options.int("row_group_rows"),
-            memoryLimitBytes: options.bytes("memory_limit"))
+            memoryLimitBytes: options.bytes("memory_limit"), bucket: bucket)
+    }
+}
+
+extension BucketOptions {
+    /// Nil when the path names a folder.
+    fileprivate init?(_ path: String, _ options: ConfigObject) {
+        guard let (bucket, prefix) = BucketOptions.parse(path) else { return nil }
+        let (region, endpoint) = (options.string("region"), options.url(ifSet: "endpoint"))
+        self.init(
+            bucket: bucket, prefix: prefix, endpoint: endpoint?.reveal() ?? "https://s3.\(region).amazonaws.com", region: region,
+            accessKey: options.string(ifSet: "access_key") ?? "", secretKey: options.secret(ifSet: "secret_key")?.reveal() ?? "",
+            sessionToken: options.secret(ifSet: "session_token")?.reveal(),
+            pathStyle: options.bool(ifSet: "path_style") ?? (endpoint != nil),
+            partBytes: options.bytes("part_size"))
     }
 }

@@ -21,10 +21,10 @@ extension ParquetWriter {
             try check([amendment.rows])
             let number = amendment.block.number
             if let open, open.first <= number, number <= open.span.last.number {
-                guard open.span.hash(number) == amendment.block.hash else { throw Coverage.differs(amendment.block, in: options.directory) }
+                guard open.span.hash(number) == amendment.block.hash else { throw Coverage.differs(amendment.block, in: place.shown) }
                 waiting.append(amendment)
             } else {
-                try durable.require(amendment.block, in: options.directory)
+                try durable.require(amendment.block, in: place.shown)
                 guard let span = written.first(where: { $0.contains(number) }) else {
                     throw SluiceError(.parquetFolder, .pause, "\(layout.manifests) has no manifest with block \(number)")
                 }
@@ -33,7 +33,7 @@ extension ParquetWriter {
         }
         for (group, own) in groups {
             if let block = try different(own.map(\.block), in: try manifest(group.span)) {
-                throw Coverage.differs(block, in: options.directory)
+                throw Coverage.differs(block, in: place.shown)
             }
         }
         for (group, own) in groups.sorted(by: { ($0.key.span.lowerBound, $0.key.column) < ($1.key.span.lowerBound, $1.key.column) }) {
@@ -86,7 +86,7 @@ extension ParquetWriter {
             let found = try session.rows(
                 """
                 SELECT DISTINCT \(DuckDBSession.quoted(number)), \(DuckDBSession.quoted(hash))
-                FROM read_parquet(\(Layout.pattern("\(layout.directory)/\(file.path)")), hive_partitioning = false)
+                FROM read_parquet(\(Layout.pattern(try place.local(file.path))), hive_partitioning = false)
                 WHERE \(DuckDBSession.quoted(number)) IN (\(numbers))
                 """, doing: "looking at blocks in \(file.path)")
             for row in found {
@@ -103,12 +103,12 @@ extension ParquetWriter {
         // Until all are there nothing has happened.
         do {
             for name in Folder.entries(layout.temporary) where name.hasSuffix(Layout.next) {
-                try Layout.remove("\(layout.temporary)/\(name)")
+                try place.remove(layout.relative("\(layout.temporary)/\(name)"))
             }
             try Folder.create(layout.temporary)
             for schema in schemas where amendments.contains(where: { $0.rows.schema.name == schema.name }) {
                 let (old, partial) = (files[schema.name], layout.nextFile(schema.name))
-                let rows = try write(schema, amendments, over: old.map { "\(layout.directory)/\($0.path)" }, to: partial)
+                let rows = try write(schema, amendments, over: try old.map { try place.local($0.path) }, to: partial)
                 guard let rows else { continue }
                 changed.append(schema.name)
                 files[schema.name] = nil
@@ -116,10 +116,10 @@ extension ParquetWriter {
                 let day = Int64((amendments.first?.timestamp ?? 0) / 86_400)
                 let path = old?.path ?? layout.file(schema.name, day: day, manifest.first, manifest.last.number)
                 files[schema.name] = Manifest.File(table: schema.name, path: path, rows: rows, bytes: try Layout.size(partial))
-                try Folder.sync(partial)
+                try place.stage(layout.relative(partial))
             }
         } catch {
-            for schema in schemas { try? Layout.remove(layout.nextFile(schema.name)) }
+            for schema in schemas { try? place.remove(layout.relative(layout.nextFile(schema.name))) }
             throw error
         }
         guard !changed.isEmpty else { return }
@@ -128,10 +128,10 @@ extension ParquetWriter {
             stream: manifest.stream, first: manifest.first, last: manifest.last, files: files.values.sorted { $0.table < $1.table },
             tables: manifest.tables)
         do {
-            try layout.publish(text: next.json(schemas), as: layout.nextManifest(manifest.first, manifest.last.number))
+            try publish(next, as: layout.nextManifest(manifest.first, manifest.last.number))
             try finish(next)
             for file in manifest.files where changed.contains(file.table) && files[file.table] == nil {
-                try Layout.remove("\(layout.directory)/\(file.path)")
+                try place.remove(file.path)
             }
         } catch {
             // Half done: what the folder says when it is looked at afresh counts.
@@ -142,11 +142,11 @@ extension ParquetWriter {
 
     /// Exchanges the files of a span that wait for it, and its manifest last.
     private func finish(_ next: Manifest) throws {
-        for file in next.files where Layout.exists(layout.nextFile(file.table)) {
-            try Layout.publish(layout.nextFile(file.table), as: "\(layout.directory)/\(file.path)")
+        for file in next.files where place.exists(layout.relative(layout.nextFile(file.table))) {
+            try place.move(layout.relative(layout.nextFile(file.table)), to: file.path)
         }
-        try Layout.publish(
-            layout.nextManifest(next.first, next.last.number), as: layout.manifest(next.first, next.last.number))
+        let (staged, last) = (layout.nextManifest(next.first, next.last.number), layout.manifest(next.first, next.last.number))
+        try place.move(layout.relative(staged), to: layout.relative(last))
     }
 
     /// Writes the rows of one table as some amendments, all by one column, will have them. Returns how many they are, 0 without a file, and

@@ -8,14 +8,15 @@ extension ParquetWriter {
     func recover() throws {
         try Folder.create(layout.directory)
         try Folder.create(layout.manifests)
+        try place.refresh(schemas.map(\.name))
         try endInterruptedAmendments()
-        for name in Folder.entries(layout.temporary) { try Layout.remove("\(layout.temporary)/\(name)") }
+        try place.discardTemporaries()
         try endInterruptedRollback()
         let manifests = try Manifest.all(in: layout, session)
         for manifest in manifests { try check(manifest) }
         for (one, next) in zip(manifests, manifests.dropFirst()) where next.first <= one.last.number {
             throw SluiceError(
-                .parquetFolder, .pause, "two manifests of chain \(id.chainID) in \(layout.directory) name block \(next.first)",
+                .parquetFolder, .pause, "two manifests of chain \(id.chainID) in \(place.shown) name block \(next.first)",
                 mend: "restore the folder, or write to another one")
         }
         let found = Coverage(manifests.map { Segment(first: $0.first, last: $0.last) })
@@ -23,7 +24,7 @@ extension ParquetWriter {
         where !found.segments.contains(where: { $0.first <= segment.first && $0.last.number >= segment.last.number }) {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) should hold blocks \(segment.first) to \(segment.last.number) of chain \(id.chainID), "
+                "\(place.shown) should hold blocks \(segment.first) to \(segment.last.number) of chain \(id.chainID), "
                     + "but its manifests do not name them",
                 mend: "restore the folder, or remove the state file to fill it again")
         }
@@ -36,14 +37,14 @@ extension ParquetWriter {
         guard manifest.stream == id else {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
+                "\(place.shown) holds chain \(id.chainID) as pipeline \(manifest.stream.pipeline) wrote it",
                 mend: "give \(id.pipeline) a folder of its own, or the name \(manifest.stream.pipeline) back")
         }
         guard Set(manifest.tables) == Set(schemas.map(\.name)) else {
             // A table that joins or leaves later would have a hole that nothing shows: the manifests speak of all tables.
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(id.pipeline) asks for other tables than \(layout.directory) holds of blocks \(manifest.first) to \(manifest.last.number)",
+                "\(id.pipeline) asks for other tables than \(place.shown) holds of blocks \(manifest.first) to \(manifest.last.number)",
                 mend: "give the other registers a pipeline and a folder of their own")
         }
     }
@@ -52,17 +53,17 @@ extension ParquetWriter {
     private func endInterruptedRollback() throws {
         let spans = layout.manifestSpans()
         for (shorter, longer) in zip(spans, spans.dropFirst()) where shorter.lowerBound == longer.lowerBound {
-            try Layout.remove(layout.manifest(longer.lowerBound, longer.upperBound))
+            try place.remove(layout.relative(layout.manifest(longer.lowerBound, longer.upperBound)))
         }
     }
 
     /// Removes the files that no manifest names: a crash leaves those that begin at one block at most. A file counts by its name, not
     /// by its blocks: what an interrupted cut left covers blocks that are stored elsewhere, and readers would find them twice.
     private func sweep(keeping named: Set<String>) throws {
-        let there = schemas.flatMap { layout.files($0.name) }
+        let there = try schemas.flatMap { try place.files($0.name) }
         if let missing = named.subtracting(there.map(\.path)).min() {
             throw SluiceError(
-                .parquetFolder, .pause, "\(layout.directory)/\(missing) is missing, though a manifest names it",
+                .parquetFolder, .pause, "\(place.shown)/\(missing) is missing, though a manifest names it",
                 mend: "restore the file, or remove its manifest and the state file to fill it again")
         }
         let orphans = there.filter { !named.contains($0.path) }
@@ -70,10 +71,10 @@ extension ParquetWriter {
         guard firsts.count <= 1 else {
             throw SluiceError(
                 .parquetFolder, .pause,
-                "\(layout.directory) holds files of chain \(id.chainID) from block \(firsts.min() ?? 0) on that no manifest names",
+                "\(place.shown) holds files of chain \(id.chainID) from block \(firsts.min() ?? 0) on that no manifest names",
                 mend: "move them away, or restore the folder _manifests")
         }
-        for file in orphans { try Layout.remove("\(layout.directory)/\(file.path)") }
+        for file in orphans { try place.remove(file.path) }
     }
 
     /// Removes some blocks at the end of a segment: whole spans go, the one around `position` is written again.
@@ -85,9 +86,9 @@ extension ParquetWriter {
             let path = layout.manifest(span.lowerBound, span.upperBound)
             let manifest = try Manifest.read(path, session)
             if span.lowerBound <= position.number { try shorten(manifest, to: position) }
-            try Layout.remove(path)
+            try place.remove(layout.relative(path))
             try Folder.sync(layout.manifests)
-            for file in manifest.files { try Layout.remove("\(layout.directory)/\(file.path)") }
+            for file in manifest.files { try place.remove(file.path) }
         }
     }
 
@@ -106,7 +107,7 @@ extension ParquetWriter {
                     mend: "give the pipeline its table back, or remove the file and its line in the manifest")
             }
             let partial = layout.cutFile(file.table)
-            let old = Layout.pattern("\(layout.directory)/\(file.path)")
+            let old = Layout.pattern(try place.local(file.path))
             try session.execute(
                 """
                 COPY (SELECT * FROM read_parquet(\(old), hive_partitioning = false)
@@ -120,7 +121,7 @@ extension ParquetWriter {
             let ending = "\(Layout.padded(span.upperBound)).parquet"
             let path = "\(file.path.dropLast(ending.count))\(Layout.padded(position.number)).parquet"
             let bytes = try Layout.size(partial)
-            try Layout.publish(partial, as: "\(layout.directory)/\(path)")
+            try place.publish(partial, as: path)
             files.append(Manifest.File(table: file.table, path: path, rows: Int(rows), bytes: bytes))
         }
         try record(Manifest(stream: id, first: manifest.first, last: position, files: files, tables: manifest.tables))

@@ -21,6 +21,7 @@ actor ParquetWriter {
     let options: ParquetSinkOptions
     let segments: any SegmentStore
     let layout: Layout
+    let place: any ParquetPlace
     let session: DuckDBSession
     /// What is durable: the spans of all manifests.
     var durable = Coverage()
@@ -39,14 +40,17 @@ actor ParquetWriter {
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
     init(
-        _ id: StreamID, _ schemas: [Schema], _ options: ParquetSinkOptions, _ segments: any SegmentStore, _ database: DuckDBDatabase
+        _ id: StreamID, _ schemas: [Schema], _ options: ParquetSinkOptions, _ segments: any SegmentStore, _ database: DuckDBDatabase,
+        _ bucket: BucketClient?
     ) throws {
         for schema in schemas { _ = try schema.requiredBlockNumberField() }
         self.id = id
         self.schemas = schemas
         self.options = options
         self.segments = segments
-        layout = Layout(directory: options.directory, chainID: id.chainID)
+        let layout = Layout(directory: options.directory, chainID: id.chainID)
+        self.layout = layout
+        place = bucket.map { BucketPlace(layout, $0) } ?? FolderPlace(layout: layout)
         session = try database.connect()
         connections = try Dictionary(
             uniqueKeysWithValues: schemas.map { ($0.name, try DuckDBConnection(database, name: "pq-\($0.name)")) })
@@ -163,7 +167,7 @@ actor ParquetWriter {
         for (table, rows) in try amended(span).sorted(by: { $0.key < $1.key }) {
             let path = layout.file(table, day: span.day, range.first, range.last.number)
             let bytes = try Layout.size(layout.temporaryFile(table))
-            try Layout.publish(layout.temporaryFile(table), as: "\(options.directory)/\(path)")
+            try place.publish(layout.temporaryFile(table), as: path)
             files.append(Manifest.File(table: table, path: path, rows: rows, bytes: bytes))
         }
         try record(Manifest(stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name)))
@@ -175,7 +179,11 @@ actor ParquetWriter {
 
     /// Writes a manifest: from now on its span is there.
     func record(_ manifest: Manifest) throws {
-        try layout.publish(text: manifest.json(schemas), as: layout.manifest(manifest.first, manifest.last.number))
+        try publish(manifest, as: layout.manifest(manifest.first, manifest.last.number))
+    }
+
+    func publish(_ manifest: Manifest, as path: String) throws {
+        try place.publish(try layout.compose(manifest.json(schemas)), as: layout.relative(path))
     }
 
     /// Gives up the open files.

@@ -6,6 +6,8 @@ struct PostgresMigration {
     let stream: StreamID
     let schema: String
     let shown: String
+    /// How tables are cut by time; nil: not at all.
+    let series: TimeSeriesTables?
 
     /// Runs inside a transaction; returns the epoch by which this process writes.
     func run(_ tables: [Schema]) throws(SluiceError) -> Int64 {
@@ -27,6 +29,7 @@ struct PostgresMigration {
             try own(table)
             try shape(table)
         }
+        try shapeRollups(tables)
         let claimed = try connection.rows(
             """
             INSERT INTO sluice.streams VALUES ($1, $2, $3, 1, now())
@@ -85,12 +88,16 @@ struct PostgresMigration {
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
             """, [name], doing: "reading the columns of \(table.name)"
         ).rows
+        let time = series == nil ? nil : table.timeField
         guard !found.isEmpty else {
-            for statement in PostgresTables.creation(table, in: schema, block: try table.requiredBlockNumber()) {
+            let creation = PostgresTables.creation(
+                table, in: schema, block: try table.requiredBlockNumber(), cutBy: time, isPartitioned: series?.edition == .plain)
+            for statement in creation + (time.map { series?.shaping(table, time: $0) ?? [] } ?? []) {
                 try connection.execute(statement, doing: "creating table \(table.name)")
             }
             return
         }
+        try requireSameCut(table, time)
         let types = Dictionary(found.map { ($0[0] ?? "", $0[1] ?? "") }, uniquingKeysWith: { first, _ in first })
         for field in table.fields {
             let wanted = PostgresTables.type(field.type)

@@ -15,12 +15,15 @@ public struct PostgresSinkOptions: Sendable {
     public var connectSeconds: Int
     /// How long one statement may take.
     public var statementSeconds: Int
+    /// How tables are cut by time; nil: not at all.
+    public var timeSeries: TimeSeriesOptions?
 
     public init(
         url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000,
         connectSeconds: Int = 10,
-        statementSeconds: Int = 600
+        statementSeconds: Int = 600, timeSeries: TimeSeriesOptions? = nil
     ) {
+        self.timeSeries = timeSeries
         self.url = Secret(url)
         self.shown = shown
         self.schema = schema
@@ -44,6 +47,9 @@ public struct PostgresSinkOptions: Sendable {
             FieldSpec(
                 "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "32MB"),
             FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),
+            FieldSpec(
+                "time_series", .object(TimeSeriesOptions.spec),
+                "Cuts tables by time, drops old rows, keeps sums. Left out, none of that is done."),
             FieldSpec("statement_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one statement.", default: "10m"),
         ])
 
@@ -54,6 +60,27 @@ public struct PostgresSinkOptions: Sendable {
             url: url.reveal(), shown: url.host + (url.port.map { ":\($0)" } ?? ""), schema: options.string("schema"),
             commitRows: options.int("commit_rows"), commitBytes: options.bytes("commit_bytes"),
             connectSeconds: Int(options.duration("connect_timeout").components.seconds),
-            statementSeconds: Int(options.duration("statement_timeout").components.seconds))
+            statementSeconds: Int(options.duration("statement_timeout").components.seconds),
+            timeSeries: options.object(ifSet: "time_series").map { TimeSeriesOptions($0) })
+    }
+
+    /// What a plan says: what becomes of tables that are cut by time depends on the server, which is asked when it is opened.
+    public var facts: [String] {
+        guard let series = timeSeries else { return [] }
+        func time(_ seconds: Int) -> String { Duration.seconds(seconds).configText }
+        let chunk = time(series.chunkSeconds)
+        var facts = ["tables in chunks of \(chunk): hypertables with TimescaleDB, else partitions of PostgreSQL's own"]
+        if let after = series.compressAfterSeconds {
+            facts.append("chunks compressed after \(time(after)): by TimescaleDB's full edition alone; no other server can")
+        }
+        if let after = series.dropAfterSeconds {
+            facts.append("chunks dropped after \(time(after)): by a policy of TimescaleDB's full edition, else by the sink once an hour")
+        }
+        for rollup in series.rollups {
+            facts.append(
+                "\(rollup.name) from \(rollup.table) every \(time(rollup.bucketSeconds)): a continuous aggregate of TimescaleDB's full edition, else a table that "
+                    + "the sink keeps in the transaction of the rows")
+        }
+        return facts
     }
 }

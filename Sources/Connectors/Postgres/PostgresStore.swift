@@ -30,6 +30,12 @@ actor PostgresStore {
     private let worker = WorkerThread(name: "postgres-sink")
     private var connection: PostgresConnection?
     private var streams: [StreamID: Stream] = [:]
+    /// How tables are cut by time, as far as this server can do it; nil: they are not, or nothing was opened yet.
+    private(set) var series: TimeSeriesTables?
+    /// By table, the partitions that are known to be there, by where they begin.
+    var partitions: [String: Set<Int>] = [:]
+    /// When old chunks were looked for last.
+    var sweptAt: ContinuousClock.Instant?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -38,8 +44,13 @@ actor PostgresStore {
     // MARK: - Streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {
+        if let timeSeries = options.timeSeries {
+            series = TimeSeriesTables(options: timeSeries, edition: try TimescaleEdition.detect(try connected()), schema: options.schema)
+        }
         let (epoch, durable) = try transaction("opening \(id)") { connection in
-            let epoch = try PostgresMigration(connection: connection, stream: id, schema: options.schema, shown: options.shown).run(tables)
+            let migration = PostgresMigration(
+                connection: connection, stream: id, schema: options.schema, shown: options.shown, series: series)
+            let epoch = try migration.run(tables)
             return (epoch, try read(id, connection))
         }
         streams[id] = Stream(schemas: tables, epoch: epoch, durable: durable, taken: durable)
@@ -97,10 +108,14 @@ actor PostgresStore {
         do {
             try transaction("committing \(id)") { connection in
                 try fence(id, stream, connection)
+                var touched: [String: ClosedRange<Int>] = [:]
                 for schema in stream.schemas {
-                    try load(stream.held.compactMap { $0.table(schema.name) }.filter { $0.rowCount > 0 }, schema, connection)
+                    let tables = stream.held.compactMap { $0.table(schema.name) }.filter { $0.rowCount > 0 }
+                    try load(tables, schema, connection)
+                    touched[schema.name] = times(of: tables, schema)
                 }
-                if let removed { try undo(removed, of: id, stream, connection) }
+                if let removed { try undo(removed, of: id, stream, connection, &touched) }
+                try sum(touched, of: id, stream.schemas, connection)
                 try store(stream.taken, over: stream.durable, of: id, connection)
             } settled: { connection in
                 try self.read(id, connection) == stream.taken
@@ -110,6 +125,7 @@ actor PostgresStore {
             streams[id]?.lost = true
             throw error
         }
+        try sweep(stream.schemas, try connected())
         if let last = stream.held.last { streams[id]?.news = last.span.last }
         streams[id]?.durable = stream.taken
         streams[id]?.drop()
@@ -141,6 +157,8 @@ actor PostgresStore {
         } catch {
             if connection.isUsable { try? connection.execute("ROLLBACK", doing: doing) }
             if !connection.isUsable { self.connection = nil }
+            // Those that were made in it are gone with it.
+            partitions = [:]
             throw error
         }
         do {
@@ -162,7 +180,7 @@ actor PostgresStore {
         ).rows.first?.first?.flatMap { Int64($0) }
         guard found == stream.epoch else {
             throw SluiceError(
-                .postgresFenced, .pause, "another process has opened \(id) at \(options.shown): this one may not write any more",
+                .postgresFenced, .config, "another process has opened \(id) at \(options.shown): this one may not write any more",
                 mend: "stop one of the two; two pipelines of one name need schemas of their own")
         }
     }
@@ -170,6 +188,7 @@ actor PostgresStore {
     /// Rows that are new are copied right into their table. Only where one is there already they go by way of a temporary table.
     func load(_ tables: [Table], _ schema: Schema, _ connection: PostgresConnection) throws {
         guard !tables.isEmpty else { return }
+        try makePartitions(for: tables, schema, connection)
         let (doing, name) = ("loading \(schema.name)", PostgresTables.name(schema, in: options.schema))
         let columns = PostgresTables.columns(schema)
         try connection.execute("SAVEPOINT load", doing: doing)
@@ -182,7 +201,9 @@ actor PostgresStore {
         try connection.execute(
             "CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT \(columns) FROM \(name) WITH NO DATA", doing: doing)
         try copy(tables, "COPY pg_temp.incoming (\(columns)) FROM STDIN (FORMAT binary)", connection, doing)
-        try connection.execute(PostgresTables.merge(schema, in: options.schema, from: "pg_temp.incoming"), doing: doing)
+        try connection.execute(
+            PostgresTables.merge(schema, in: options.schema, from: "pg_temp.incoming", cutBy: series == nil ? nil : schema.timeField),
+            doing: doing)
         try connection.execute("DROP TABLE pg_temp.incoming; RELEASE load", doing: doing)
     }
 
@@ -201,9 +222,18 @@ actor PostgresStore {
         }
     }
 
-    private func undo(_ removed: ClosedRange<UInt64>, of id: StreamID, _ stream: Stream, _ connection: PostgresConnection) throws {
+    private func undo(
+        _ removed: ClosedRange<UInt64>, of id: StreamID, _ stream: Stream, _ connection: PostgresConnection,
+        _ touched: inout [String: ClosedRange<Int>]
+    ) throws {
         for schema in stream.schemas {
             let field = PostgresConnection.quoted(try schema.requiredBlockNumber())
+            if let times = try times(of: removed, id, schema, field, connection) {
+                touched[schema.name] =
+                    touched[schema.name].map {
+                        min($0.lowerBound, times.lowerBound)...max($0.upperBound, times.upperBound)
+                    } ?? times
+            }
             try connection.rows(
                 "DELETE FROM \(PostgresTables.name(schema, in: options.schema)) WHERE chain_id = $1::numeric AND \(field) BETWEEN $2::numeric AND $3::numeric",
                 ["\(id.chainID)", "\(removed.lowerBound)", "\(removed.upperBound)"], doing: "undoing rows of \(schema.name)")

@@ -28,12 +28,23 @@ enum PostgresTables {
 
     static func columns(_ table: Schema) -> String { table.fields.map { PostgresConnection.quoted($0.name) }.joined(separator: ", ") }
 
+    /// What tells rows apart; where a table is cut by time, the server wants that in it.
+    static func key(_ table: Schema, cutBy time: String?) -> [String] {
+        table.key + (time.map { table.key.contains($0) ? [] : [$0] } ?? [])
+    }
+
     /// The table, its key, and the index by which blocks are undone.
-    static func creation(_ table: Schema, in schema: String, block: String) -> [String] {
+    /// - Parameters:
+    ///   - time: the column by which it is cut; nil: it is not.
+    ///   - isPartitioned: whether it is so by PostgreSQL itself.
+    static func creation(_ table: Schema, in schema: String, block: String, cutBy time: String? = nil, isPartitioned: Bool = false)
+        -> [String]
+    {
         let name = name(table, in: schema)
-        let key = table.key.map(PostgresConnection.quoted).joined(separator: ", ")
+        let key = key(table, cutBy: time).map(PostgresConnection.quoted).joined(separator: ", ")
+        let cut = isPartitioned ? time.map { " PARTITION BY RANGE (\(PostgresConnection.quoted($0)))" } ?? "" : ""
         var statements = [
-            "CREATE TABLE \(name) (\(table.fields.map(column).joined(separator: ", ")), PRIMARY KEY (\(key)))"
+            "CREATE TABLE \(name) (\(table.fields.map(column).joined(separator: ", ")), PRIMARY KEY (\(key)))\(cut)"
         ]
         statements.append(
             "CREATE INDEX \(PostgresConnection.quoted(String("\(table.name)_by_block".prefix(63)))) ON \(name) "
@@ -42,9 +53,10 @@ enum PostgresTables {
     }
 
     /// Rows of a temporary table into the table that they belong to: each key once, in the order of the key, the newer row for the older.
-    static func merge(_ table: Schema, in schema: String, from temporary: String) -> String {
-        let key = table.key.map(PostgresConnection.quoted).joined(separator: ", ")
-        let rest = table.fields.map(\.name).filter { !table.key.contains($0) }.map(PostgresConnection.quoted)
+    static func merge(_ table: Schema, in schema: String, from temporary: String, cutBy time: String? = nil) -> String {
+        let names = key(table, cutBy: time)
+        let key = names.map(PostgresConnection.quoted).joined(separator: ", ")
+        let rest = table.fields.map(\.name).filter { !names.contains($0) }.map(PostgresConnection.quoted)
         let action = rest.isEmpty ? "NOTHING" : "UPDATE SET " + rest.map { "\($0) = excluded.\($0)" }.joined(separator: ", ")
         let columns = columns(table)
         return

@@ -13,6 +13,11 @@ final class RedisConnection {
     /// Connects, and signs in. Throws `redis_unavailable` (class `retry`) or what the server says.
     init(_ options: RedisOptions) throws(SluiceError) {
         self.options = options
+        // A server that is gone must end a call, not the process: the library writes without saying so. This thread has no other use.
+        var pipe = sigset_t()
+        sigemptyset(&pipe)
+        sigaddset(&pipe, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &pipe, nil)
         guard let context = redisConnectWithTimeout(options.host, Int32(options.port), Self.time(options.connectTimeout)) else {
             throw RedisFault.unavailable("out of memory", server: options.shown)
         }
@@ -34,6 +39,40 @@ final class RedisConnection {
         guard let raw = send(command) else { throw failure(within: options.replyTimeout) }
         defer { freeReplyObject(raw) }
         return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
+    }
+
+    /// Sends commands at once, then hands over the answers one by one; `body` must not keep them.
+    /// - Throws: `redis_unavailable` (class `retry`): what was sent may have been done or not.
+    func exchange(_ commands: RedisCommands, _ body: (UnsafePointer<redisReply>) -> Void) throws(SluiceError) {
+        let isSent = commands.bytes.withUnsafeBufferPointer { bytes in
+            var at = 0
+            while at < bytes.count {
+                // Piece by piece, so that the library's copy stays small.
+                let count = min(bytes.count - at, 256 << 10)
+                let isTaken = bytes.baseAddress.map { base in
+                    (base + at).withMemoryRebound(to: CChar.self, capacity: count) { redisAppendFormattedCommand(context, $0, count) }
+                }
+                guard isTaken == REDIS_OK else { return false }
+                at += count
+                var isDone: Int32 = 0
+                while isDone == 0 { if redisBufferWrite(context, &isDone) != REDIS_OK { return false } }
+            }
+            return true
+        }
+        guard isSent else { throw failure(within: options.replyTimeout) }
+        for _ in 0..<commands.count {
+            var raw: UnsafeMutableRawPointer?
+            guard redisGetReply(context, &raw) == REDIS_OK, let raw else { throw failure(within: options.replyTimeout) }
+            body(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
+            freeReplyObject(raw)
+        }
+    }
+
+    /// The same, with copies of the answers.
+    func answers(to commands: RedisCommands) throws(SluiceError) -> [RedisReply] {
+        var replies: [RedisReply] = []
+        try exchange(commands) { replies.append(RedisReply($0)) }
+        return replies
     }
 
     private func expectSuccess(_ command: RedisCommand) throws(SluiceError) {

@@ -1,4 +1,3 @@
-import Glibc
 import SluiceCore
 import SluiceTelemetry
 
@@ -39,11 +38,6 @@ actor RedisLink {
 
     private func connected() throws(SluiceError) -> RedisConnection {
         if let connection { return connection }
-        // A server that is gone must end a call, not the process: the library writes without saying so. This thread has no other use.
-        var pipe = sigset_t()
-        sigemptyset(&pipe)
-        sigaddset(&pipe, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &pipe, nil)
         let made = try RedisConnection(options)
         if !isChecked {
             isChecked = true

@@ -65,7 +65,8 @@ public final class AggregateRun: PipelineRun {
         return all
     }
 
-    /// Works until it has ended; to be called once.
+    public func abandon() { watch.end(.left) { notify(.ended(.left)) } }
+
     public func work() async {
         let end: Branch.End
         do { end = try await run() } catch { end = Task.isCancelled ? .left : .failed(error) }

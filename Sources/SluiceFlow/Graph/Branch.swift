@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A branch hangs from a graph that reads its network; several branches share one. It belongs to one run: a pipeline that is
 /// resumed is a new branch over the same sinks.
-public final class Branch: PipelineRun {
+public final class Branch: Sendable {
     /// How far it reads.
     public enum Goal: Sendable, Hashable {
         /// Everything from the pipeline's start on, then whatever comes; up to a last block when there is one.
@@ -40,6 +40,7 @@ public final class Branch: PipelineRun {
         var opened: [OpenedSink] = []
         var graph: ComponentGraph?
         var edges: [GraphEdge] = []
+        var hasSinkFailed = false
     }
 
     public let definition: PipelineDefinition
@@ -49,14 +50,24 @@ public final class Branch: PipelineRun {
     let told: ToldPipeline
     let sinks: [SinkAttachment]
     private let notify: @Sendable (Event) -> Void
+    /// The branches of the same pipeline, when it has several.
+    private let board: LaneBoard?
     private let state = Mutex(State())
     private let watch = RunWatch()
 
     /// - Parameter notify: told what happens, in order; it must not block.
-    public init(
+    public convenience init(
         _ definition: PipelineDefinition, goal: Goal, sinks: [SinkAttachment], progress: PipelineProgress,
         notify: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
+        self.init(definition, goal: goal, sinks: sinks, progress: progress, board: nil, notify: notify)
+    }
+
+    init(
+        _ definition: PipelineDefinition, goal: Goal, sinks: [SinkAttachment], progress: PipelineProgress, board: LaneBoard?,
+        notify: @escaping @Sendable (Event) -> Void
+    ) {
+        self.board = board
         self.definition = definition
         told = ToldPipeline(definition)
         self.goal = goal
@@ -87,7 +98,7 @@ public final class Branch: PipelineRun {
     /// The block behind which the letters of its blocks are of no use any more, when some of its sinks are undone to a position: others may hold
     /// blocks there that were not orphaned.
     func boundary(of position: Position, undoing sinks: [OpenedSink]) -> Position {
-        opened.filter { sink in !sinks.contains { $0 === sink } }.compactMap(\.highest).filter { $0.number > position.number }
+        known.filter { sink in !sinks.contains { $0 === sink } }.compactMap(\.highest).filter { $0.number > position.number }
             .max { $0.number < $1.number } ?? position
     }
 
@@ -103,6 +114,23 @@ public final class Branch: PipelineRun {
         }
     }
 
+    /// The branches of its pipeline, itself among them, in the order of their sinks.
+    var all: [Branch] { board?.branches ?? [self] }
+    /// The sinks of its pipeline, as far as they were ever open.
+    var known: [OpenedSink] { board?.sinks ?? opened }
+    /// Where the newest blocks begin that a sink of its pipeline holds or was given; nil: none has anything.
+    var begin: UInt64? { board?.begin ?? opened.compactMap(\.begin).min() }
+    /// Whether it was one of its sinks that failed.
+    var hasSinkFailed: Bool { state.withLock { $0.hasSinkFailed } }
+
+    /// Does something with one of its sinks; when that fails, it is known whose fault it was (`hasSinkFailed`).
+    func using<R>(_ body: () async throws -> R) async throws -> R {
+        do { return try await body() } catch {
+            if !(error is CancellationError) { state.withLock { $0.hasSinkFailed = true } }
+            throw error
+        }
+    }
+
     /// What feeds it now, and along which edges.
     var feed: (graph: ComponentGraph?, edges: [GraphEdge]) { state.withLock { ($0.graph, $0.edges) } }
 
@@ -111,7 +139,7 @@ public final class Branch: PipelineRun {
     /// Opens its sinks.
     /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
     func open(_ recent: (any RecentBlocks)?) async throws {
-        let opened = try await sinks.opened(for: stream, tables: definition.schemas, recent: recent)
+        let opened = try await using { try await sinks.opened(for: stream, tables: definition.schemas, recent: recent) }
         state.withLock { $0.opened = opened }
         notify(.opened)
         watch.open()

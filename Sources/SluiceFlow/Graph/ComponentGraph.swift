@@ -54,7 +54,10 @@ final class ComponentGraph: Egress {
 
     /// What went through every component, by its register.
     var components: [ComponentStatistics] {
-        state.withLock { $0.nodes.map { ComponentStatistics(register: $0.register.name, users: $0.users, rows: $0.rows) } }
+        let nodes = state.withLock { $0.nodes }
+        return roll.withLock { roll in
+            nodes.map { ComponentStatistics(register: $0.register.name, users: roll.pipelines(using: $0.key), rows: $0.rows) }
+        }
     }
 
     /// Hangs branches into the graph; components that they need and that are not there yet are made. Nothing may be read meanwhile: what
@@ -230,10 +233,11 @@ final class ComponentGraph: Egress {
             // First of all: should this be interrupted, reading goes on from a block that all edges have, whether they heard of it or not.
             state.withLock { $0.position = position }
             try await deliver(transit)
-            for outlet in state.withLock({ $0.outlets }) {
+            let outlets = state.withLock { $0.outlets }
+            for outlet in outlets {
                 let branch = outlet.branch
                 do {
-                    let boundary = branch.boundary(of: position, undoing: outlet.edges.map(\.sink))
+                    let boundary = branch.boundary(of: position, undoing: outlets.flatMap(\.edges).map(\.sink))
                     try await journal.forgetLetters(of: branch.stream, behind: boundary)
                 } catch { fail(branch, error) }
             }
@@ -278,7 +282,7 @@ final class ComponentGraph: Egress {
         for (branch, letters) in made.deadLetters {
             do { try await journal.keep(letters, of: branch.stream) } catch {
                 // A letter that is not kept would be a row that is gone.
-                fail(branch, error)
+                for other in branches where other.stream == branch.stream { fail(other, error) }
             }
         }
         if made.mayBeLast, branches.isEmpty { throw NobodyReads() }

@@ -23,6 +23,9 @@ struct ComponentRoll {
         return [(branch, ActivityChange(component: entry.id, state: entry.activity))]
     }
 
+    /// How many pipelines use a component; a pipeline may do so by several branches.
+    func pipelines(using key: GraphState.Key) -> Int { Set(entries[key]?.users.map(\.name) ?? []).count }
+
     /// Reading begins: all are at work from now on.
     mutating func begin() -> News {
         let idle = entries.filter { $0.value.activity == .inactive }.keys

@@ -76,8 +76,15 @@ final class GraphEdge: Sendable {
                 guard batch.span.last.number >= start else { return }
                 batch = batch.behind(block: start - 1)
             }
+            if batch.span.first == 0, let held = segment.withLock({ $0 }), held.first == 0 {
+                // There is nothing before the first block of all to go back to, and it is never another one.
+                guard batch.span.last.number > 0 else { return }
+                batch = batch.behind(block: 0)
+            }
             if let here = position, here.number >= batch.span.first {
                 let end = batch.span.last
+                // A reading that began lower for others: it has all of that.
+                if here.number > end.number, sink.holds(end) { return }
                 if here.number <= end.number, batch.span.hash(here.number) == here.hash {
                     guard here.number < end.number else { return }
                     batch = batch.behind(block: here.number)

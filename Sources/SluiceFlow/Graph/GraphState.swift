@@ -146,7 +146,10 @@ struct GraphState {
         for index in outlets.indices {
             do {
                 let (tables, letters) = try Self.parcel(places[index], products)
-                if !letters.isEmpty { made.deadLetters.append((outlets[index].branch, letters)) }
+                // A pipeline has a branch for each of its sinks: what comes of a row is the same for all of them.
+                if !letters.isEmpty, !made.deadLetters.contains(where: { $0.0.stream == outlets[index].branch.stream }) {
+                    made.deadLetters.append((outlets[index].branch, letters))
+                }
                 made.parcels.append(
                     Parcel(outlet: outlets[index], batch: Batch(chainID: batch.chainID, span: batch.span, tables: tables)))
             } catch { made.failures.append((outlets[index].branch, error)) }
@@ -165,7 +168,9 @@ struct GraphState {
             for index in made.indices where !tables.names(made[index].schema, before: known) { tables.append(made[index]) }
         }
         let made = tables.count
-        for index in batch.tables.indices where !tables.names(batch.tables[index].schema, before: made) { tables.append(batch.tables[index]) }
+        for index in batch.tables.indices where !tables.names(batch.tables[index].schema, before: made) {
+            tables.append(batch.tables[index])
+        }
         return Batch(chainID: batch.chainID, span: batch.span, tables: tables)
     }
 

@@ -6,4 +6,10 @@ public protocol PipelineRun: AnyObject, Sendable {
     func openedOrFailed() async throws
     /// Asks it to end in good order: what was read still lands. Returns at once; see `ended`.
     func leave()
+    /// Works until it has ended; to be called once.
+    func work() async
+    /// Ends it before it has begun, when nothing may begin any more.
+    func abandon()
+    /// What it has done so far.
+    var snapshot: PipelineProgress.Snapshot { get }
 }

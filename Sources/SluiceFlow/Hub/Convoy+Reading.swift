@@ -16,13 +16,15 @@ extension Convoy {
         await each(branches) { branch in
             var held: [(OpenedSink, [Segment])] = []
             for sink in branch.opened {
-                let segments = try await sink.inTurn { try await sink.coverage() }
+                let segments = try await branch.using { try await sink.inTurn { try await sink.coverage() } }
                 if let last = segments.last { branch.progress.update { $0.durable[sink.name] = last.last } }
                 // What waits for finality was taken already and is not asked for again.
                 held.append((sink, segments + sink.held.withLock { $0.segments }))
             }
-            // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends.
-            let from = branch.start ?? held.compactMap { $0.1.map(\.last.number).max() }.min().map { $0 + 1 }
+            // "From the head" means the head of the first run: a later one goes on where the sink that is furthest behind ends, and who has
+            // nothing begins where the others began.
+            let ends = held.compactMap { $0.1.map(\.last.number).max() }
+            let from = branch.start ?? ends.min().map { $0 + 1 } ?? branch.begin
             let wants = held.map { SinkWant(branch: branch, sink: $0, want: CoveragePlan.Want(coverage: $1, from: from)) }
             collected.withLock { $0.append((order.firstIndex { $0 === branch } ?? 0, wants)) }
         }
@@ -42,7 +44,7 @@ extension Convoy {
         for branch in branches where branch.isActive {
             do {
                 for sink in branch.opened {
-                    guard let segment = try await sink.inTurn({ try await sink.segment() }) else { continue }
+                    guard let segment = try await branch.using({ try await sink.inTurn { try await sink.segment() } }) else { continue }
                     let last = segment.last
                     // Pipelines that stand at the same block ask once.
                     let asked = Asked(
@@ -60,18 +62,19 @@ extension Convoy {
                     surroundings.log.info(
                         "undoing blocks that were orphaned meanwhile",
                         ["sink": "\(sink.name)", "from": "\(last.number)", "to": "\(settled.number)"])
-                    _ = try await sink.inTurn { try await sink.rollback(to: target) }
-                    try await surroundings.journal.forgetLetters(
-                        of: branch.stream, behind: branch.boundary(of: target, undoing: [sink]))
-                    for register in branch.definition.registers where register.keepsFindings && target.number &+ 1 <= last.number {
+                    _ = try await branch.using { try await sink.inTurn { try await sink.rollback(to: target) } }
+                    // What others of the pipeline hold is not orphaned.
+                    let boundary = branch.boundary(of: target, undoing: [sink])
+                    try await surroundings.journal.forgetLetters(of: branch.stream, behind: boundary)
+                    for register in branch.definition.registers where register.keepsFindings && boundary.number &+ 1 <= last.number {
                         try await surroundings.journal.replaceFindings(
-                            [], in: target.number &+ 1...last.number, of: branch.stream, register: register.name)
+                            [], in: boundary.number &+ 1...last.number, of: branch.stream, register: register.name)
                     }
                     branch.progress.note(.reorganisation(depth: Int(last.number - min(last.number, settled.number))))
                 }
             } catch {
                 // The upstream is asked again with the next round; a sink that fails, or a chain that is not the one it was, is not.
-                if Hub.passes(error), !Task.isCancelled { throw error }
+                if Hub.passes(error), !branch.hasSinkFailed, !Task.isCancelled { throw error }
                 branch.end(failing: error)
             }
         }
@@ -173,7 +176,7 @@ extension Convoy {
                     sink: edge.sink, edge: edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
                     journal: journal, time: surroundings.time)
                 group.addTask {
-                    do { try await loop.run() } catch {
+                    do { try await branch.using { try await loop.run() } } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
                         graph.remove(branch, failing: error)
                         for other in edges { other.edge.fail(error) }

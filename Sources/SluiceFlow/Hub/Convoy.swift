@@ -116,6 +116,11 @@ struct Convoy: Sendable {
                 let head = try await oracle(following).head()
                 for branch in following { branch.progress.note(.head(head)) }
                 let wants = await wants(following)
+                for want in wants where want.want.from == nil {
+                    // It would wait for a block that lies behind it.
+                    guard let until = want.branch.until, until < head.latest else { continue }
+                    want.branch.end(failing: Self.beyondUntil(want.branch, head: head.latest, until: until))
+                }
                 let plan = CoveragePlan(wants.map(\.want), through: min(following.lastWanted ?? .max, head.latest))
                 guard Self.isFar(plan, of: wants.filter { $0.want.from != nil }.count) else { return }
                 for branch in following { branch.tell(.backfilling) }
@@ -130,6 +135,12 @@ struct Convoy: Sendable {
                 pause = min(pause * 2, .seconds(30))
             }
         }
+    }
+
+    private static func beyondUntil(_ branch: Branch, head: UInt64, until: UInt64) -> SluiceError {
+        SluiceError(
+            .beyondUntil, .config, "following for \(branch.name): it begins at the head, block \(head), and should end at block \(until)",
+            mend: "give the pipeline a start at block \(until) or before, or a later last block")
     }
 
     /// Whether more is missing than a few blocks at the end that all lack alike.
@@ -205,13 +216,15 @@ struct Convoy: Sendable {
         var edges: [(branch: Branch, edges: [GraphEdge])] = []
         var positions: Set<Position> = []
         for branch in active {
-            var own: [GraphEdge] = []
-            for sink in branch.opened {
-                let segment = try await sink.inTurn { try await sink.segment() }
-                if let segment { positions.insert(segment.last) }
-                own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
-            }
-            edges.append((branch, own))
+            do {
+                var own: [GraphEdge] = []
+                for sink in branch.opened {
+                    let segment = try await branch.using { try await sink.inTurn { try await sink.segment() } }
+                    own.append(GraphEdge(sink: sink, start: branch.start, segment: segment, edge: surroundings.edge(into: sink)))
+                }
+                positions.formUnion(own.compactMap(\.position))
+                edges.append((branch, own))
+            } catch { branch.end(failing: error) }
         }
         // On another branch of the chain than the others nobody joins: with the next block one of them is undone.
         if let end { return positions.allSatisfy { $0 == end } ? edges : nil }
@@ -235,7 +248,7 @@ extension Branch.Goal {
 }
 
 extension Branch {
-    func finish(log: Log) async throws { try await opened.finish(progress: progress, log: log) }
+    func finish(log: Log) async throws { try await using { try await opened.finish(progress: progress, log: log) } }
 }
 
 extension [OpenedSink] {

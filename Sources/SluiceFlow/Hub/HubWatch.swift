@@ -46,7 +46,10 @@ final class HubWatch: Sendable {
     private func tell() async {
         for one in watched.withLock({ $0 }) {
             let isLast = one.branch.isOver
-            let sinks = Dictionary(grouping: one.branch.opened, by: \.id.pipeline)
+            let all = one.branch.all
+            // One of its branches tells for a pipeline: the first that works, and each that ends.
+            guard isLast || (all.first(where: \.isActive) ?? one.branch) === one.branch else { continue }
+            let sinks = Dictionary(grouping: one.branch.known, by: \.id.pipeline)
             let held = sinks.mapValues { Dictionary($0.map { ($0.name, $0.durable) }, uniquingKeysWith: { first, _ in first }) }
             var told = one.told
             for (pipeline, sinks) in held where told[pipeline] != sinks {
@@ -92,7 +95,9 @@ final class HubWatch: Sendable {
 
     /// Replays what was asked for of one branch.
     private func replay(_ branch: Branch) async throws {
-        guard !branch.opened.isEmpty else { return }
+        // Once for all sinks of a pipeline: while one of them is not there, what it holds cannot be mended.
+        let all = branch.all
+        guard all.first === branch, all.allSatisfy({ $0.isActive && !$0.opened.isEmpty }) else { return }
         let letters = try await surroundings.journal.wantedReplays(of: branch.stream)
         guard !letters.isEmpty else { return }
         let runtime = BranchReplay(branch: branch, surroundings: surroundings)

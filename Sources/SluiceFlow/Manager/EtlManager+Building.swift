@@ -92,19 +92,21 @@ extension EtlManager {
         if request.synchronization != nil, let store = surroundings.store {
             return .aggregate(
                 AggregateRun(
-                    try aggregate(request), until: surroundings.until, sinks: attachments(entry, chainID: nil), progress: entry.progress,
-                    store: store, notify: notify))
+                    try aggregate(request), until: surroundings.until, sinks: attachments(entry, chainID: nil),
+                    progress: entry.progress.lane(request.name), store: store, notify: notify))
         }
         let stream = request.streams[0]
         let network = try network(stream.network, of: request)
         let definition = PipelineDefinition(
             name: request.name, chainID: network.chainID, registers: try registers(of: request), start: stream.start,
             state: surroundings.reader)
-        return .branch(
+        let lanes = attachments(entry, chainID: network.chainID).map { attachment in
+            PipelineLanes.Lane(attachment: attachment, startup: surroundings.startup[attachment.name] ?? .fail)
+        }
+        return .lanes(
             network.hub,
-            Branch(
-                definition, goal: .follow(until: surroundings.until), sinks: attachments(entry, chainID: network.chainID),
-                progress: entry.progress, notify: notify))
+            PipelineLanes(
+                definition, hub: network.hub, until: surroundings.until, lanes: lanes, progress: entry.progress, notify: notify))
     }
 
     /// The sinks of a pipeline, and of those whose work it does.
@@ -150,7 +152,7 @@ extension EtlManager {
             state: entry.leader.flatMap { entries[$0] }?.lifecycle.state ?? entry.lifecycle.state,
             failure: entry.lifecycle.failure, mergedInto: entry.leader,
             components: (entry.leader.flatMap { entries[$0] } ?? entry).components,
-            progress: entry.run.flatMap { ($0 as? AggregateRun)?.snapshot } ?? entry.progress.snapshot,
+            progress: entry.run?.snapshot ?? entry.progress.snapshot,
             commands: entry.lifecycle.commands)
     }
 }

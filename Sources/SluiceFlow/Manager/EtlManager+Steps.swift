@@ -35,10 +35,7 @@ extension EtlManager {
         _ = await entries[puuid]?.run?.ended()
         guard let now = entries[puuid], now.lifecycle.work != nil else { return false }
         let start = try start(now)
-        switch start {
-        case .branch(_, let branch): entries[puuid]?.run = branch
-        case .aggregate(let run): entries[puuid]?.run = run
-        }
+        entries[puuid]?.run = start.run
         joining.append(start)
         return true
     }
@@ -46,21 +43,17 @@ extension EtlManager {
     func join(_ starts: [Start]) {
         var left: [(hub: Hub, branch: Branch)] = []
         for start in starts {
-            switch start {
-            case .branch(let hub, let branch): left.append((hub, branch))
-            case .aggregate(let run):
-                if isShuttingDown { run.leave() }
-                events.continuation.yield(.carry(run))
+            guard !isShuttingDown else {
+                start.run.abandon()
+                continue
             }
+            events.continuation.yield(.carry(start.run))
+            if case .lanes(let hub, let run) = start { left += run.branches.map { (hub, $0) } }
         }
         // Those of one network travel together.
         while let first = left.first {
             let own = left.filter { $0.hub === first.hub }.map(\.branch)
             left.removeAll { $0.hub === first.hub }
-            guard !isShuttingDown else {
-                for branch in own { branch.end(.left) }
-                continue
-            }
             first.hub.join(own)
         }
     }

@@ -34,6 +34,7 @@ public actor EtlManager {
         let registry: Registry
         let networks: [String: Network]
         let sinks: [String: any Sink]
+        let startup: [String: Startup]
         let shelf: any PipelineShelf
         let store: StateStore?
         let state: (any SharedState)?
@@ -45,6 +46,7 @@ public actor EtlManager {
         let log: Log
 
         /// - Parameters:
+        ///   - startup: of sinks, by their names, that may be away at first; of all others a pipeline that cannot open one fails.
         ///   - store: keeps the records of what aggregators make; without one no pipeline can have an aggregator.
         ///   - state: where addresses are put; `reader` is the same for those who read it while they work, where that is another way there.
         ///   - registers: what a pipeline asks for, as it wants them; nil: as they are in the registry.
@@ -52,7 +54,8 @@ public actor EtlManager {
         ///   - until: the last block of every pipeline; nil: they follow the head.
         ///   - limit: how many pipelines there may be.
         public init(
-            registry: Registry, networks: [String: Network], sinks: [String: any Sink], shelf: any PipelineShelf, store: StateStore? = nil,
+            registry: Registry, networks: [String: Network], sinks: [String: any Sink], startup: [String: Startup] = [:],
+            shelf: any PipelineShelf, store: StateStore? = nil,
             state: (any SharedState)? = nil, reader: (any SharedState)? = nil,
             registers: (@Sendable (PipelineRequest) -> [Register])? = nil,
             spillFolder: String = "sluice.spill", until: UInt64? = nil, limit: Int = 100, log: Log
@@ -60,6 +63,7 @@ public actor EtlManager {
             self.registry = registry
             self.networks = networks
             self.sinks = sinks
+            self.startup = startup
             self.shelf = shelf
             self.store = store
             self.state = state
@@ -82,8 +86,8 @@ public actor EtlManager {
 
     enum Event: Sendable {
         case of(PUUID, run: Int, Branch.Event)
-        /// A run that has no hub to carry it.
-        case carry(AggregateRun)
+        /// A run that begins.
+        case carry(any PipelineRun)
         case end
     }
 

@@ -11,7 +11,7 @@ struct ManagedPipeline {
     var run: (any PipelineRun)?
     /// Counts its runs: what an earlier one still has to say is of the past.
     var runs = 0
-    let progress = PipelineProgress()
+    let progress = LaneProgress()
     /// Pipelines whose work this one does as well.
     var followers: [PUUID] = []
     var leader: PUUID?
@@ -35,8 +35,15 @@ struct ManagedPipeline {
 
 /// A run that is ready to begin.
 enum Start {
-    case branch(Hub, Branch)
+    case lanes(Hub, PipelineLanes)
     case aggregate(AggregateRun)
+
+    var run: any PipelineRun {
+        switch self {
+        case .lanes(_, let run): run
+        case .aggregate(let run): run
+        }
+    }
 }
 
 extension PipelineRecord {

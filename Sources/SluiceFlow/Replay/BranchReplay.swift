@@ -71,13 +71,15 @@ struct BranchReplay: DeadLetterReplay {
     func load(_ amendments: [Amendment]) async throws -> [UInt64: Int] {
         try await awaitOnTheWay()
         var found: [UInt64: Int] = [:]
-        for sink in branch.opened {
-            let numbers = try await sink.inTurn {
-                // Whoever comes after a branch opens its sinks anew.
-                guard branch.isActive else { throw CancellationError() }
-                return try await sink.amend(amendments)
+        for branch in branch.all {
+            for sink in branch.opened {
+                let numbers = try await sink.inTurn {
+                    // Whoever comes after a branch opens its sinks anew.
+                    guard branch.isActive else { throw CancellationError() }
+                    return try await sink.amend(amendments)
+                }
+                for number in numbers { found[number, default: 0] += 1 }
             }
-            for number in numbers { found[number, default: 0] += 1 }
         }
         return found
     }
@@ -85,9 +87,9 @@ struct BranchReplay: DeadLetterReplay {
     /// Returns when the sinks have taken all that components have made by now. A block that a sink does not have then has not been made
     /// for it yet: it will be, by the components that can process its rows, or that keep a letter once more.
     private func awaitOnTheWay() async throws {
-        let (graph, edges) = branch.feed
-        await graph?.settled()
-        let marks = edges.map { ($0, $0.sent) }
+        let feeds = branch.all.map(\.feed)
+        for feed in feeds { await feed.graph?.settled() }
+        let marks = feeds.flatMap(\.edges).map { ($0, $0.sent) }
         let start = surroundings.time.now()
         while let (behind, _) = marks.first(where: { !$0.hasTaken($1) }) {
             guard surroundings.time.now() - start < Self.patience else {

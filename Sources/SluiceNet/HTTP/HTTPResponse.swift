@@ -18,6 +18,9 @@ public struct HTTPResponse: Sendable {
         self.date = date
     }
 
+    /// The body as text; what is no UTF-8 is replaced.
+    public var text: String { withExtendedLifetime(body) { String(decoding: body.bytes, as: UTF8.self) } }
+
     /// The response itself when its status is 2xx; throws `HTTPStatusError` for any other.
     public func checked() throws -> HTTPResponse {
         guard !(200...299).contains(status) else { return self }

@@ -73,7 +73,10 @@ struct Application: Sendable {
         let pipelines = configuration.pipelines
         return EtlManager(
             EtlManager.Surroundings(
-                registry: try Catalog.registry(), networks: networks, sinks: sinks, shelf: StoredPipelines(store: store), store: store,
+                registry: try Catalog.registry(), networks: networks, sinks: sinks,
+                startup: Dictionary(
+                    configuration.sinks.map { ($0.name, SinkConnector.startup(of: $0.options)) }, uniquingKeysWith: { first, _ in first }),
+                shelf: StoredPipelines(store: store), store: store,
                 state: state.state, reader: state.reader,
                 registers: { request in
                     pipelines.first { $0.name == request.name }.map(Catalog.registers) ?? request.registers.compactMap(Catalog.register)

@@ -56,6 +56,8 @@ struct ConnectionCheck {
 
     private func check(_ sink: SinkSettings) throws -> String {
         guard let path = sink.options.string(ifSet: "path") else { return "nothing to check" }
+        // A bucket is asked when the sink is opened.
+        if path.contains("://") { return "nothing to check" }
         guard sink.type == "duckdb" else {
             try writable(path)
             return "the folder \(path) can be written"

@@ -20,7 +20,7 @@ extension GraphPlan {
             },
             sinks: configuration.sinks.compactMap { sink in
                 Catalog.sink(sink.type).map { kind in
-                    Sink(name: sink.name, type: sink.type, delivery: kind.delivery, holdsBack: kind.holdsBack)
+                    Sink(name: sink.name, type: sink.type, delivery: kind.delivery, holdsBack: kind.holdsBack(sink.options))
                 }
             })
     }

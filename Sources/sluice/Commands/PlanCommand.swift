@@ -107,8 +107,9 @@ private struct Plan {
         for sink in configuration.sinks {
             guard let kind = Catalog.sink(sink.type) else { continue }
             let undo = kind.holdsBack ? "held back to finality" : "orphaned rows are undone"
-            lines.append(
-                "  \(sink.name): \(sink.type) at \(sink.options.string(ifSet: "path") ?? "-"), delivery \(kind.delivery.rawValue), \(undo)")
+            let place = SinkConnector.place(sink.options) ?? "-"
+            lines.append("  \(sink.name): \(sink.type) at \(place), delivery \(kind.delivery.rawValue), \(undo)")
+            lines += kind.facts(sink.options).map { "    " + $0 }
         }
         lines += ["", style.bold("shared state"), "  \(sharedState)"]
         for pipeline in configuration.pipelines { lines += ["", style.bold("pipeline \(pipeline.name)")] + self.lines(pipeline) }
@@ -158,9 +159,10 @@ private struct Plan {
             "sinks": .array(
                 configuration.sinks.map { sink in
                     .members([
-                        "sink": .string(sink.name), "type": .string(sink.type), "path": .text(sink.options.string(ifSet: "path")),
+                        "sink": .string(sink.name), "type": .string(sink.type), "path": .text(SinkConnector.place(sink.options)),
                         "delivery": .text(Catalog.sink(sink.type)?.delivery.rawValue),
                         "held_back_to_finality": .bool(Catalog.sink(sink.type)?.holdsBack ?? false),
+                        "facts": .array((Catalog.sink(sink.type)?.facts(sink.options) ?? []).map { .string($0) }),
                     ])
                 }),
             "shared_state": .string(sharedState), "pipelines": .array(configuration.pipelines.map(json)),

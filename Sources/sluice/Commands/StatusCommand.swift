@@ -54,7 +54,7 @@ extension PipelineStatus {
         return reports.map { report in
             var report = report
             report.sinks = report.settings.sinks.map { name in
-                let holdsBack = configuration.sink(name).flatMap { Catalog.sink($0.type) }?.holdsBack ?? false
+                let holdsBack = configuration.sink(name).flatMap { Catalog.sink($0.type)?.holdsBack($0.options) } ?? false
                 return holdings.coverage(
                     of: report.settings.name, sink: name, holdsBack: holdsBack, finalized: report.status?.finalized)
             }

@@ -117,7 +117,7 @@ actor RunDisplay {
             let sinks = settings.sinks.compactMap { name -> PipelineReport.SinkReport? in
                 guard let sink = configuration.sink(name), let kind = Catalog.sink(sink.type) else { return nil }
                 return PipelineReport.SinkReport(
-                    name: name, type: sink.type, delivery: kind.delivery.rawValue, holdsBack: kind.holdsBack,
+                    name: name, type: sink.type, delivery: kind.delivery.rawValue, holdsBack: kind.holdsBack(sink.options),
                     durable: now.durable[name]?.number)
             }
             return PipelineReport(

@@ -1,10 +1,12 @@
 """Opens what Sluice has written with other readers: duckdb for a database file, pyarrow for a folder of Parquet files,
-psql for a schema of a PostgreSQL database (URL#SCHEMA), kcat for topics that begin with a name (BROKERS#NAME).
+psql for a schema of a PostgreSQL database (URL#SCHEMA), duckdb's readers of text for a folder of CSV or of JSON lines,
+duckdb for what ClickHouse writes as Parquet (URL#DATABASE), InfluxQL for an InfluxDB (URL#DATABASE), boto3 for a bucket (URL#KEY#SECRET#PREFIX).
 
     stores.py summary duckdb FILE        rows, keys, holes and a digest of the ordered rows of every table, as JSON
     stores.py summary parquet FOLDER     the same; also that manifests and files agree
-    stores.py summary postgres URL#NAME  the same
+    stores.py summary postgres URL#NAME  the same; so for clickhouse, influxdb and s3
     stores.py summary kafka BROKERS#NAME the same of what consumers of committed records have in the end; also that the position agrees
+    stores.py summary csv|jsonl FOLDER   the same; also that the record and the files agree
     stores.py sums duckdb|parquet PATH   exact sums to be compared with those of the recorded JSON
     stores.py listed FOLDER TABLE        rows and distinct keys of a table, of whatever files are there: also while they are written
     stores.py hold FILE                  keeps a database file open until standard input ends
@@ -16,6 +18,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.parse
+import urllib.request
 
 import duckdb
 
@@ -65,6 +69,26 @@ def parquet_files(folder):
     return tables
 
 
+def text_files(folder, kind):
+    """For each table the query that reads its files, after a look at what the record says about them."""
+    queries = {}
+    for path in sorted(glob.glob(folder + "/_positions/*.json")):
+        with open(path) as text:
+            record = json.load(text)
+        for place, table in enumerate(record["order"]):
+            files = sorted(glob.glob(f"{folder}/{table}/chain_id={record['chain_id']}/*"))
+            sizes = {f"{part['first_block']:012}": part["bytes"][place] for part in record["parts"]}
+            if {name.rsplit("_", 1)[1].split(".")[0]: os.path.getsize(name) for name in files} != sizes:
+                raise SystemExit(f"record and files of {table} differ")
+            if not files:
+                continue
+            names = [column.split(" ")[0] for column in record["tables"][table]]
+            columns = {name: "BIGINT" if name == height(table) else "VARCHAR" for name in names}
+            how = "header = true, quote = '\"', escape = '\"', strict_mode = true, allow_quoted_nulls = false" if kind == "csv" else "format = 'newline_delimited'"
+            queries[table] = f"SELECT * FROM read_{'csv' if kind == 'csv' else 'json'}({files}, columns = {columns}, {how})"
+    return queries
+
+
 class Psql:
     """As much of a connection as is needed here, by way of psql."""
 
@@ -90,6 +114,49 @@ class Psql:
 
     def fetchall(self):
         return self.rows
+
+
+def points(place):
+    """What is in a database of InfluxDB, in tables of a DuckDB in memory: every field and tag as text."""
+    url, database = place.rsplit("#", 1)
+
+    def ask(statement):
+        query = urllib.parse.urlencode({"db": database, "q": statement, "epoch": "ns"})
+        with urllib.request.urlopen(f"{url}/query?{query}") as answer:
+            result = json.load(answer)["results"][0]
+        if "error" in result and "database not found" not in result["error"]:
+            raise SystemExit(result["error"])
+        return result.get("series", [])
+
+    connection = duckdb.connect()
+    names = [row[0] for series in ask("SHOW MEASUREMENTS") for row in series["values"]]
+    for name in names:
+        series = ask(f'SELECT * FROM "{name}"')[0]
+        columns = series["columns"]
+        numbers = ("number", "block_number", "time", "log_index", "transaction_index", "batch_index", "index")
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            for row in series["values"]:
+                cells = {key: None if cell is None else cell if key in numbers else str(cell) for key, cell in zip(columns, row)}
+                file.write(json.dumps(cells) + "\n")
+            file.flush()
+            shape = ", ".join(f"'{key}': '{'BIGINT' if key in numbers else 'VARCHAR'}'" for key in columns)
+            connection.execute(f"CREATE TABLE \"{name}\" AS SELECT * FROM read_json('{file.name}', columns = {{{shape}}}, format = 'newline_delimited', maximum_object_size = 100000000)")
+    return connection, [name for name in names if name in KEYS]
+
+
+def fetched(place):
+    """A folder with what is in a bucket."""
+    import boto3
+
+    url, key, secret, prefix = place.split("#")
+    client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret)
+    folder = tempfile.mkdtemp(prefix="bucket-", dir=".")
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket="sluice", Prefix=prefix + "/"):
+        for item in page.get("Contents", []):
+            path = os.path.join(folder, item["Key"][len(prefix) + 1 :])
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            client.download_file("sluice", item["Key"], path)
+    return folder
 
 
 def standing(place):
@@ -123,10 +190,47 @@ def number(cell):
     return int(cell) if cell.lstrip("-").isdigit() else (cell or None)
 
 
+def clickhouse(place):
+    """A connection to what the server says of the rows that count, table by table."""
+    url, database = place.rsplit("#", 1)
+
+    def ask(sql):
+        with urllib.request.urlopen(urllib.request.Request(url + "/", data=sql.encode())) as answer:
+            return answer.read()
+
+    connection, tables = duckdb.connect(), []
+    for name in KEYS:
+        found = ask(f"SELECT name, type FROM system.columns WHERE database = '{database}' AND table = '{name}_current' ORDER BY position").decode()
+        if not found:
+            continue
+        columns = []
+        for column, kind in (line.replace("\\'", "'").split("\t") for line in found.splitlines()):
+            if "String" in kind:
+                columns.append(f"hex({column}) AS {column}")
+            elif "256" in kind or "Decimal" in kind:
+                columns.append(f"toString({column}) AS {column}")
+            elif "DateTime64" in kind:
+                columns.append(f"toUnixTimestamp64Micro({column}) AS {column}")
+            else:
+                columns.append(column)
+        with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+            file.write(ask(f"SELECT {', '.join(columns)} FROM `{database}`.{name}_current FORMAT Parquet"))
+            file.flush()
+            connection.execute(f"CREATE TABLE {name} AS FROM read_parquet('{file.name}')")
+        tables.append(name)
+    return connection, tables
+
+
 def opened(kind, path):
     """A connection in which every table has its plain name."""
     if kind == "kafka":
         return standing(path)
+    if kind == "clickhouse":
+        return clickhouse(path)
+    if kind == "influxdb":
+        return points(path)
+    if kind == "s3":
+        path = fetched(path)
     if kind == "postgres":
         connection = Psql(path)
         tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{connection.schema}'"
@@ -136,6 +240,11 @@ def opened(kind, path):
         names = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()]
         return connection, [name for name in names if name in KEYS]
     connection = duckdb.connect()
+    if kind in ("csv", "jsonl"):
+        queries = text_files(path, kind)
+        for name, query in queries.items():
+            connection.execute(f"CREATE VIEW {name} AS {query}")
+        return connection, list(queries)
     tables = parquet_files(path)
     for name, files in tables.items():
         listed = ", ".join("'" + file + "'" for file in files)
@@ -162,7 +271,7 @@ def height(table):
 
 
 def summary(kind, path):
-    if kind not in ("postgres", "kafka") and not os.path.exists(path):
+    if kind in ("duckdb", "parquet", "csv", "jsonl") and not os.path.exists(path):
         return {}
     connection, tables = opened(kind, path)
     result = {}

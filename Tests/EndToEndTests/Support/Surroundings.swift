@@ -35,7 +35,8 @@ enum Surroundings {
     /// Folders of the readers' packages, as `scripts/setup --test` leaves them.
     static let packages: [String] = {
         let cache = (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice"
-        return names(in: cache).filter { ($0.hasPrefix("duckdb-") || $0.hasPrefix("pyarrow-")) && !$0.contains("partial") }.map {
+        let needed = ["duckdb-", "pyarrow-", "moto-"]
+        return names(in: cache).filter { name in needed.contains { name.hasPrefix($0) } && !name.contains("partial") }.map {
             "\(cache)/\($0)"
         }
     }()
@@ -45,19 +46,35 @@ enum Surroundings {
 
     /// A database of the tests' own, which is gone with this program; nil where PostgreSQL is not installed.
     static var postgres: String? { services?.variables["SLUICE_TEST_POSTGRES"] }
+    /// The same of ClickHouse; nil where its engine is not there.
+    static var clickhouse: String? { services?.variables["SLUICE_TEST_CLICKHOUSE_MODERN"] }
     private static let services: TestServices? = {
-        guard TestServices.hasPostgres else { return nil }
-        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return root.flatMap { try? TestServices(["postgres"], root: $0) }
+        let names = (TestServices.hasPostgres ? ["postgres"] : []) + (TestServices.hasModernClickHouse ? ["clickhouse-modern"] : [])
+        return names.isEmpty ? nil : services(names)
     }()
 
-    /// A broker of the tests' own, which is gone with this program; nil where nothing is installed that could read what it has.
-    static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
-    private static let broker: TestServices? = {
-        guard TestServices.hasKafkaReader else { return nil }
-        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
-        return root.flatMap { try? TestServices(["kafka"], root: $0) }
+    /// Servers of stores that take only what is final; nil where they are not installed.
+    static var influxdb: String? { finalStores?.variables["SLUICE_TEST_INFLUXDB"] }
+    static var s3: (url: String, key: String, secret: String)? {
+        guard let found = finalStores?.variables, let url = found["SLUICE_TEST_S3"], let key = found["SLUICE_TEST_S3_KEY"],
+            let secret = found["SLUICE_TEST_S3_SECRET"]
+        else { return nil }
+        return (url, key, secret)
+    }
+    private static let finalStores: TestServices? = {
+        let names = (TestServices.hasInfluxDB ? ["influxdb"] : []) + (TestServices.hasS3 ? ["s3"] : [])
+        return names.isEmpty ? nil : services(names)
     }()
+
+    /// A broker of the tests' own; nil where nothing is installed that could read what it has.
+    static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
+    private static let broker: TestServices? = TestServices.hasKafkaReader ? services(["kafka"]) : nil
+
+    /// Servers of a test's own.
+    static func services(_ names: [String]) -> TestServices? {
+        let root = folders(above: sources).dropFirst().first { access($0 + "/scripts/services", X_OK) == 0 }
+        return root.flatMap { try? TestServices(names, root: $0) }
+    }
 
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"

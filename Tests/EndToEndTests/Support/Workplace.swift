@@ -4,13 +4,18 @@ import Testing
 /// A configuration with its state, database and lake, all named alike, so that several of them live in one sandbox.
 struct Workplace {
     enum Kind: String, Sendable {
-        case duckdb, parquet, postgres, kafka
+        case duckdb, parquet, postgres, clickhouse, influxdb, s3, csv, jsonl, kafka
 
         /// Those that need no server.
         static let embedded: [Kind] = [.duckdb, .parquet]
+        /// Those that write text.
+        static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
         static let available: [Kind] =
-            embedded + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.kafka == nil ? [] : [.kafka])
+            embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
+            + (Surroundings.kafka == nil ? [] : [.kafka]) + final
+        /// Those that take only what is final, and whose servers can be had.
+        static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
     }
 
     let box: Sandbox
@@ -22,6 +27,8 @@ struct Workplace {
     var settings = "poll_interval: 20ms"
     var start = "\(Chain.first)"
     var database: String
+    /// Where PostgreSQL is.
+    var server = Surroundings.postgres ?? ""
     /// Small, so that a run has many transactions and files to be killed in.
     var commitRows = 2000
     var blocksPerFile = 16
@@ -44,8 +51,12 @@ struct Workplace {
         switch kind {
         case .duckdb: database
         case .parquet: lake
-        case .postgres: "\(Surroundings.postgres ?? "")#\(schema)"
+        case .csv, .jsonl: "\(name).\(kind.rawValue)"
+        case .postgres: "\(server)#\(schema)"
         case .kafka: "\(Surroundings.kafka ?? "")#\(schema)"
+        case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
+        case .influxdb: "\(Surroundings.influxdb ?? "")#\(schema)"
+        case .s3: "\(Surroundings.s3?.url ?? "")#\(Surroundings.s3?.key ?? "")#\(Surroundings.s3?.secret ?? "")#\(schema)"
         }
     }
 
@@ -56,15 +67,30 @@ struct Workplace {
         if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
         if kinds.contains(.postgres) {
             sinks +=
-                "  server: { type: postgres, url: \"\(Surroundings.postgres ?? "")\", schema: \(schema), commit_rows: \(commitRows) }\n"
+                "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.clickhouse) {
+            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "batch_rows: \(commitRows), hold_back: false }\n"
+        }
+        if kinds.contains(.influxdb) {
+            sinks +=
+                "  points: { type: influxdb, url: \"\(Surroundings.influxdb ?? "")\", database: \(schema), batch_rows: \(commitRows) }\n"
+        }
+        if kinds.contains(.s3), let s3 = Surroundings.s3 {
+            sinks +=
+                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
         }
         if kinds.contains(.kafka) {
             sinks +=
                 "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
                 + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
         }
-        let names = kinds.map { [.duckdb: "tables", .parquet: "lake", .postgres: "server", .kafka: "bus"][$0] ?? "" }.joined(
-            separator: ", ")
+        for kind in Kind.files where kinds.contains(kind) {
+            sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
+        }
+        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket", .kafka: "bus"]
+        let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state

@@ -227,24 +227,38 @@ struct Simulation: Sendable {
     private func operate(
         _ hub: Hub, _ world: World, _ sinks: [[SinkAttachment]], _ registry: Registry, seed: UInt64, steps: Int, isLast: Bool
     ) async -> Outcome {
+        await withTaskGroup(of: Void.self) { runs in
+            let outcome = await operate(hub, world, sinks, seed: seed, steps: steps, isLast: isLast, runs: &runs)
+            if !isLast { runs.cancelAll() }
+            return outcome
+        }
+    }
+
+    private func operate(
+        _ hub: Hub, _ world: World, _ sinks: [[SinkAttachment]], seed: UInt64, steps: Int, isLast: Bool, runs: inout TaskGroup<Void>
+    ) async -> Outcome {
         let (plans, chain, time) = (world.plans, world.chain, world.time)
         var random = SeededRandom(seed: seed)
         var outcome = Outcome()
-        var running: [Int: Branch] = [:]
-        func branch(_ index: Int) -> Branch {
-            let plan = plans[index]
-            return Branch(
-                PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state),
-                goal: .follow(until: nil),
-                sinks: sinks[index], progress: PipelineProgress())
+        var running: [Int: PipelineLanes] = [:]
+        func begin(_ indices: [Int], runs: inout TaskGroup<Void>) {
+            var branches: [Branch] = []
+            for index in indices {
+                let plan = plans[index]
+                let run = PipelineLanes(
+                    PipelineDefinition(name: plan.name, chainID: 1, registers: plan.registers, start: plan.start, state: plan.state),
+                    hub: hub, until: nil,
+                    lanes: sinks[index].map { PipelineLanes.Lane(attachment: $0, startup: Bool.random(using: &random) ? .fail : .wait) },
+                    progress: LaneProgress()
+                ) { _ in }
+                running[index] = run
+                branches += run.branches
+                runs.addTask { await run.work() }
+            }
+            hub.join(branches)
         }
         // Some start together, others alone.
-        var first: [Branch] = []
-        for index in plans.indices where isLast || Bool.random(using: &random) {
-            running[index] = branch(index)
-            first.append(running[index] ?? branch(index))
-        }
-        hub.join(first)
+        begin(plans.indices.filter { _ in isLast || Bool.random(using: &random) }, runs: &runs)
         for _ in 0..<steps {
             try? await time.sleep(.milliseconds(Int.random(in: 1...6000, using: &random)))
             switch Int.random(in: 0..<8, using: &random) {
@@ -263,8 +277,7 @@ struct Simulation: Sendable {
                     outcome.pauses += 1
                 } else {
                     if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "joins") }
-                    running[index] = branch(index)
-                    hub.join([running[index]].compactMap { $0 })
+                    begin([index], runs: &runs)
                 }
             case 5: world.journal.wantAll()
             default:
@@ -284,8 +297,7 @@ struct Simulation: Sendable {
             if isDone(world) { break }
             for (index, one) in running.sorted(by: { $0.key < $1.key }) where one.hasEnded {
                 if isTraced { print(time.now().sinceStart.seconds, plans[index].name, "resumed after", await one.ended()) }
-                running[index] = branch(index)
-                hub.join([running[index]].compactMap { $0 })
+                begin([index], runs: &runs)
             }
         }
         if !isDone(world) { outcome.failures.append("seed \(self.seed): not caught up after a quarter of an hour of peace") }

@@ -86,4 +86,9 @@ const char *ccurl_accept_encoding(void);
 int ccurl_decode(int encoding, const void *_Nullable source, size_t length, size_t cap, void *_Nullable *_Nonnull out,
                  size_t *out_length);
 
+/// Most bytes that `length` bytes become by gzip.
+size_t ccurl_gzip_bound(size_t length);
+/// Compresses into `target`, which has room for the bound; returns how many bytes it became, 0 when there is no memory.
+size_t ccurl_gzip(int level, const void *source, size_t length, void *target, size_t capacity);
+
 #pragma clang assume_nonnull end

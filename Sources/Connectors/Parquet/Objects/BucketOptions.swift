@@ -1,0 +1,49 @@
+public import SluiceConfig
+
+/// A bucket of object storage (S3, and what speaks as it does), and how to get in.
+public struct BucketOptions: Sendable, Hashable {
+    public var bucket: String
+    /// What every name begins with; empty, or without a slash at its ends.
+    public var prefix: String
+    /// Scheme, host and port: `https://s3.eu-central-1.amazonaws.com`.
+    public var endpoint: String
+    public var region: String
+    public var accessKey: String
+    public var secretKey: Secret
+    public var sessionToken: Secret?
+    /// Whether the bucket is in the path; else it is in the host's name.
+    public var pathStyle: Bool
+    /// Larger files go up in parts of so many bytes.
+    public var partBytes: Int
+    /// How long a request is tried again.
+    public var retryBudget: Duration
+
+    public init(
+        bucket: String, prefix: String = "", endpoint: String, region: String = "us-east-1", accessKey: String, secretKey: String,
+        sessionToken: String? = nil, pathStyle: Bool = true, partBytes: Int = 8 << 20, retryBudget: Duration = .seconds(60)
+    ) {
+        self.bucket = bucket
+        self.prefix = prefix.split(separator: "/").joined(separator: "/")
+        self.endpoint = endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
+        self.region = region
+        self.accessKey = accessKey
+        self.secretKey = Secret(secretKey)
+        self.sessionToken = sessionToken.map { Secret($0) }
+        self.pathStyle = pathStyle
+        self.partBytes = partBytes
+        self.retryBudget = retryBudget
+    }
+
+    /// As it is named in messages.
+    var shown: String { "s3://\(bucket)" + (prefix.isEmpty ? "" : "/\(prefix)") }
+
+    /// The whole name of an object.
+    func key(_ path: String) -> String { prefix.isEmpty ? path : "\(prefix)/\(path)" }
+
+    /// What a sink's path says: nil when it names a folder.
+    static func parse(_ path: String) -> (bucket: String, prefix: String)? {
+        guard path.hasPrefix("s3://") else { return nil }
+        let parts = path.dropFirst(5).split(separator: "/", maxSplits: 1)
+        return (parts.first.map(String.init) ?? "", parts.count > 1 ? String(parts[1]) : "")
+    }
+}

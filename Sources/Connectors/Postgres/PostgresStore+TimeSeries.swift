@@ -1,0 +1,103 @@
+import SluiceCore
+
+// Tables that are cut by time: partitions, sums, and what becomes of old rows.
+extension PostgresStore {
+    /// How often old chunks are looked for.
+    private static let sweepInterval = Duration.seconds(3600)
+    /// More partitions in one go are a mistake in `chunk`.
+    private static let mostPartitions = 100_000
+
+    /// The first and the last time of rows, in seconds since 1970; nil where nobody asks for it.
+    func times(of tables: [Table], _ schema: Schema) -> ClosedRange<Int>? {
+        guard series != nil, let field = schema.timeField, let index = schema.index(of: field) else { return nil }
+        var times: ClosedRange<Int>?
+        for table in tables {
+            for row in 0..<table.rowCount {
+                let micros = table.columns[index].load(row, as: Int64.self)
+                let second = Int(micros / 1_000_000) - (micros % 1_000_000 < 0 ? 1 : 0)
+                guard let known = times else {
+                    times = second...second
+                    continue
+                }
+                if !known.contains(second) { times = min(known.lowerBound, second)...max(known.upperBound, second) }
+            }
+        }
+        return times
+    }
+
+    /// The same of rows that are there, by their blocks; only where sums are to be made anew.
+    func times(
+        of blocks: ClosedRange<UInt64>, _ id: StreamID, _ schema: Schema, _ block: String, _ connection: PostgresConnection
+    ) throws -> ClosedRange<Int>? {
+        guard let series, series.edition != .full, let field = schema.timeField,
+            series.options.rollups.contains(where: { $0.table == schema.name })
+        else { return nil }
+        let time = "extract(epoch FROM \(PostgresConnection.quoted(field)))"
+        let found = try connection.rows(
+            """
+            SELECT floor(min(\(time)))::bigint, floor(max(\(time)))::bigint FROM \(name(schema))
+            WHERE chain_id = $1::numeric AND \(block) BETWEEN $2::numeric AND $3::numeric
+            """, ["\(id.chainID)", "\(blocks.lowerBound)", "\(blocks.upperBound)"], doing: "looking up when \(schema.name) were"
+        ).rows.first
+        guard let first = found?.first?.flatMap({ Int($0) }), let last = found?.last?.flatMap({ Int($0) }) else { return nil }
+        return first...last
+    }
+
+    /// Makes the partitions that rows belong into.
+    func makePartitions(for tables: [Table], _ schema: Schema, _ connection: PostgresConnection) throws {
+        guard let series, series.edition == .plain, let times = times(of: tables, schema) else { return }
+        let size = series.options.chunkSeconds
+        func start(_ second: Int) -> Int { second - (second % size + size) % size }
+        let (first, last) = (start(times.lowerBound), start(times.upperBound))
+        guard (last - first) / size < Self.mostPartitions else {
+            throw SluiceError(
+                .postgresSchema, .config, "rows of \(schema.name) span \((last - first) / size) chunks of \(size) seconds",
+                mend: "choose a longer time_series.chunk")
+        }
+        for begin in stride(from: first, through: last, by: size) where partitions[schema.name]?.contains(begin) != true {
+            try connection.execute(series.creation(ofPartition: begin, schema), doing: "making a partition of \(schema.name)")
+            partitions[schema.name, default: []].insert(begin)
+        }
+    }
+
+    /// Makes the sums anew that some rows belong to, in the transaction of those rows.
+    func sum(
+        _ touched: [String: ClosedRange<Int>], of id: StreamID, _ schemas: [Schema], _ connection: PostgresConnection
+    ) throws {
+        guard let series, series.edition != .full else { return }
+        for rollup in series.options.rollups {
+            guard let times = touched[rollup.table], let time = schemas.first(where: { $0.name == rollup.table })?.timeField else {
+                continue
+            }
+            let statements = series.refresh(
+                rollup, time: time, chainID: id.chainID, from: times.lowerBound, through: times.upperBound)
+            for statement in statements { try connection.execute(statement, doing: "summing up \(rollup.name)") }
+        }
+    }
+
+    /// Drops what is old, now and then, on a server that does not do so by itself.
+    func sweep(_ schemas: [Schema], _ connection: PostgresConnection) throws {
+        guard let series, series.edition != .full, let after = series.options.dropAfterSeconds else { return }
+        if let sweptAt, ContinuousClock.now - sweptAt < Self.sweepInterval { return }
+        sweptAt = .now
+        for schema in schemas where schema.timeField != nil {
+            let doing = "dropping old rows of \(schema.name)"
+            if let statement = series.dropping(schema.name) {
+                try connection.execute(statement, doing: doing)
+                continue
+            }
+            let old = try connection.rows(
+                """
+                SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                WHERE i.inhparent = to_regclass($1) AND substring(c.relname from '_p(-?[0-9]+)$')::bigint + $2::bigint
+                  <= extract(epoch FROM now() - make_interval(secs => $3::double precision))
+                """, [name(schema), "\(series.options.chunkSeconds)", "\(after)"], doing: doing
+            ).rows.compactMap { $0.first ?? nil }
+            for partition in old {
+                try connection.execute(
+                    "DROP TABLE \(PostgresConnection.quoted(series.schema)).\(PostgresConnection.quoted(partition))", doing: doing)
+            }
+            if !old.isEmpty { partitions[schema.name] = nil }
+        }
+    }
+}
