@@ -89,7 +89,10 @@ struct Workplace {
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
         }
-        let called: [Kind: String] = [.duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket", .kafka: "bus"]
+        let called: [Kind: String] = [
+            .duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket",
+            .kafka: "bus",
+        ]
         let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
         try Surroundings.write(
             """
