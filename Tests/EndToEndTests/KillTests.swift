@@ -87,7 +87,7 @@ extension EndToEnd {
                     let tables = try await place.tables(.duckdb)
                     tables.expectWhole(Chain.first...last)
                     #expect(try await clean.tables(.duckdb) == tables, "seed \(Surroundings.seed)")
-                    for kind in Workplace.Kind.available where kind == .postgres || kind == .clickhouse {
+                    for kind in Workplace.Kind.available where [.postgres, .clickhouse, .kafka].contains(kind) {
                         let server = try await place.tables(kind)
                         server.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == server, "\(kind), seed \(Surroundings.seed)")
@@ -96,11 +96,6 @@ extension EndToEnd {
                         let files = try await place.tables(kind)
                         files.expectWhole(Chain.first...last)
                         #expect(try await clean.tables(kind) == files, "seed \(Surroundings.seed)")
-                    }
-                    if Surroundings.kafka != nil {
-                        let topics = try await place.tables(.kafka)
-                        topics.expectWhole(Chain.first...last)
-                        #expect(try await clean.tables(.kafka) == topics, "seed \(Surroundings.seed)")
                     }
                     let lake = try await place.tables(.parquet)
                     lake.expectFinal(from: Chain.first, finalized: simulator.finalized)

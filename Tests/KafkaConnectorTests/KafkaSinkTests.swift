@@ -157,7 +157,7 @@ import Testing
         _ = try await old.write(SmallChain.batch(6...9))
         for _ in 1...2 {
             await #expect { _ = try await old.flush() } throws: {
-                ($0 as? SluiceError)?.code == .kafkaFenced && ($0 as? SluiceError)?.class == .pause
+                ($0 as? SluiceError)?.code == .kafkaFenced && ($0 as? SluiceError)?.class == .config
             }
             await #expect { _ = try await old.coverage() } throws: { ($0 as? SluiceError)?.code == .kafkaFenced }
         }

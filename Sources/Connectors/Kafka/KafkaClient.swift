@@ -64,7 +64,7 @@ final class KafkaClient {
     /// An error for a call that failed; with what is known of the connections, and a refusal before anything else.
     func error(_ code: rd_kafka_resp_err_t, doing: String) -> SluiceError {
         if let refusal { return refusal }
-        return KafkaFault.error(code, trouble, doing: "\(doing) at \(shown)")
+        return KafkaFault.error(code, trouble(behind: code), doing: "\(doing) at \(shown)")
     }
 
     /// Takes over an error object of the library; nil is none.
@@ -73,7 +73,7 @@ final class KafkaClient {
             rd_kafka_error_destroy(error)
             throw refusal
         }
-        try KafkaFault.take(error, trouble, doing: "\(doing) at \(shown)")
+        try KafkaFault.take(error, trouble(behind: rd_kafka_error_code(error)), doing: "\(doing) at \(shown)")
     }
 
     /// Credentials that brokers do not take: no call says so by itself.
@@ -81,7 +81,16 @@ final class KafkaClient {
         notes.state.withLock { $0.refusal }.map { KafkaFault.error($0.code, $0.words, doing: "connecting to kafka at \(shown)") }
     }
 
-    private var trouble: String? { notes.state.withLock { $0.trouble } }
+    /// What is wrong with the connections, for errors that only say that nothing came.
+    private func trouble(behind code: rd_kafka_resp_err_t) -> String? {
+        switch code {
+        case RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+            RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
+            RD_KAFKA_RESP_ERR__RESOLVE:
+            notes.state.withLock { $0.trouble }
+        default: nil
+        }
+    }
 
     /// Serves callbacks.
     func poll(_ milliseconds: Int32 = 0) { rd_kafka_poll(handle, milliseconds) }

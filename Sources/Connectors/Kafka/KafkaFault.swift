@@ -29,11 +29,11 @@ enum KafkaFault {
     ///   - doing: what was being done, with the place: it begins the sentence.
     static func error(_ code: rd_kafka_resp_err_t, _ words: String? = nil, doing: String, isFatal: Bool = false) -> SluiceError {
         let name = String(cString: rd_kafka_err2name(code)).lowercased()
-        let text = "\(doing): \(words ?? String(cString: rd_kafka_err2str(code))) (\(name))"
+        let text = "\(doing): \(String(cString: rd_kafka_err2str(code)))\(words.map { ", \($0)" } ?? "") (\(name))"
         switch code {
         case RD_KAFKA_RESP_ERR__FENCED, RD_KAFKA_RESP_ERR_PRODUCER_FENCED, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
             return SluiceError(
-                .kafkaFenced, .pause, "\(doing): another process has opened the stream, this one may not write any more (\(name))",
+                .kafkaFenced, .config, "\(doing): another process has opened the stream, this one may not write any more (\(name))",
                 mend: "stop one of the two; two pipelines of one name need a positions_topic each")
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
             RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, RD_KAFKA_RESP_ERR__SSL:
@@ -61,6 +61,6 @@ enum KafkaFault {
         defer { rd_kafka_error_destroy(error) }
         let said = String(cString: rd_kafka_error_string(error))
         throw KafkaFault.error(
-            rd_kafka_error_code(error), words.map { "\(said); \($0)" } ?? said, doing: doing, isFatal: rd_kafka_error_is_fatal(error) != 0)
+            rd_kafka_error_code(error), words.map { "\(said), \($0)" } ?? said, doing: doing, isFatal: rd_kafka_error_is_fatal(error) != 0)
     }
 }
