@@ -66,8 +66,7 @@ public final class TestServices: Sendable {
         self.folder = folder
         script = root + "/scripts/services"
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw Self.failed("no pipe") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Self.failed("no pipe") }
         // Before they are started, so that none is left over whatever happens now.
         let watcher = try Spawn.start(
             ["/bin/sh", "-c", "read line; '\(script)' down --folder '\(folder)'; rm -rf '\(folder)'"], input: ends[0])
@@ -97,8 +96,7 @@ public final class TestServices: Sendable {
 
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw failed("no pipe") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw failed("no pipe") }
         let pid: pid_t
         do { pid = try Spawn.start(arguments, output: ends[1]) } catch {
             for end in ends { close(end) }

@@ -87,6 +87,16 @@ import Testing
         #expect(logs.count == 10_000 && places.count == 10_000)
     }
 
+    @Test("rows that have waited long are sent with the next ones, however few they are")
+    func age() async throws {
+        let server = try Server("age")
+        let stream = try await server.sink { $0.batchAge = .milliseconds(5) }.open(id, tables: SmallChain.schemas)
+        _ = try await stream.write(SmallChain.batch(1...3))
+        try await Task.sleep(for: .milliseconds(20))
+        #expect(try await stream.write(SmallChain.batch(4...4)) == SmallChain.position(4))
+        try await server.expect(Array(1...4))
+    }
+
     @Test("what is there, and what does not descend from it, is refused, and nothing is lost by it")
     func order() async throws {
         let server = try Server("refused")

@@ -38,6 +38,8 @@ struct Server {
 
     func options(_ adjust: (inout InfluxSinkOptions) -> Void = { _ in }) -> InfluxSinkOptions {
         var options = InfluxSinkOptions(url: url, shown: "here", interface: .database(database, retentionPolicy: nil), retryBudget: .zero)
+        // However slow this machine is.
+        options.batchAge = .seconds(3600)
         adjust(&options)
         return options
     }
