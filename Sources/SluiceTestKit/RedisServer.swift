@@ -42,8 +42,9 @@ public final class RedisServer: Sendable {
         guard let program = Self.program else { throw Self.failed("redis-server is not installed") }
         let server = try Spawn.start([program] + arguments, input: nil)
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Self.failed("no pipe") }
+        guard pipe(&ends) == 0 else { throw Self.failed("no pipe") }
         // The server must not hold its own leash.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let guardian = try Spawn.start(["/bin/sh", "-c", "read line; kill -9 \(server)"], input: ends[0])
         close(ends[0])
         let leash = ends[1]

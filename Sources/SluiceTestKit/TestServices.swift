@@ -66,7 +66,8 @@ public final class TestServices: Sendable {
         self.folder = folder
         script = root + "/scripts/services"
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw Self.failed("no pipe") }
+        guard pipe(&ends) == 0 else { throw Self.failed("no pipe") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         // Before they are started, so that none is left over whatever happens now.
         let watcher = try Spawn.start(
             ["/bin/sh", "-c", "read line; '\(script)' down --folder '\(folder)'; rm -rf '\(folder)'"], input: ends[0])
@@ -96,7 +97,8 @@ public final class TestServices: Sendable {
 
     private static func run(_ arguments: [String]) throws -> [String: String] {
         var ends: [Int32] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw failed("no pipe") }
+        guard pipe(&ends) == 0 else { throw failed("no pipe") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let pid: pid_t
         do { pid = try Spawn.start(arguments, output: ends[1]) } catch {
             for end in ends { close(end) }

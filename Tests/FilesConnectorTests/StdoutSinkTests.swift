@@ -65,7 +65,8 @@ import Testing
     @Test("when nobody reads any more that is a pause, and nothing counts as printed")
     func closed() async throws {
         var ends: [Int32] = [0, 0]
-        try #require(pipe2(&ends, O_CLOEXEC) == 0)
+        try #require(pipe(&ends) == 0)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         close(ends[0])
         defer { close(ends[1]) }
         let positions = Positions()

@@ -140,7 +140,9 @@ enum Script {
     /// Starts a program; returns it, what it writes to, and what it reads from.
     private static func start(_ arguments: [String]) throws -> (pid_t, reader: Int32, writer: Int32) {
         var (output, input): ([Int32], [Int32]) = ([0, 0], [0, 0])
-        guard pipe2(&output, O_CLOEXEC) == 0, pipe2(&input, O_CLOEXEC) == 0 else { throw Failure(words: "no pipe") }
+        guard pipe(&output) == 0, pipe(&input) == 0 else { throw Failure(words: "no pipe") }
+        // Not for any other program that is started meanwhile.
+        for end in output + input { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let pid = try Spawn.start(["/usr/bin/env", "python3", "-B"] + arguments, input: input[0], output: output[1])
         close(output[1])
         close(input[0])
