@@ -11,8 +11,6 @@ public enum Spawn {
         for descriptor in Int32(0)...2 { posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_RDWR, 0) }
         if let input { posix_spawn_file_actions_adddup2(&actions, input, 0) }
         if let output { posix_spawn_file_actions_adddup2(&actions, output, 1) }
-        // Nor what another thread opened a moment ago, and has not marked yet.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
         // What the calling thread blocks is not the child's business: it must hear when it is to end.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
