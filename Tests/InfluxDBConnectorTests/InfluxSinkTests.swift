@@ -34,6 +34,7 @@ import Testing
         let sink = InfluxSink(
             server.options {
                 $0.batchRows = rows
+                $0.batchAge = .seconds(5)
                 $0.compresses = rows > 1
             }, segments: server.segments, time: clock.timeSource, log: .disabled)
         let stream = try await sink.open(id, tables: SmallChain.schemas)
@@ -85,16 +86,6 @@ import Testing
         let logs = try await server.ask("SELECT block_number, log_index FROM logs WHERE time >= 5s AND time < 6s")
         let places = Set(logs.compactMap { row in (row["block_number"] as? Int64).map { [$0, row["log_index"] as? Int64 ?? -1] } })
         #expect(logs.count == 10_000 && places.count == 10_000)
-    }
-
-    @Test("rows that have waited long are sent with the next ones, however few they are")
-    func age() async throws {
-        let server = try Server("age")
-        let stream = try await server.sink { $0.batchAge = .milliseconds(5) }.open(id, tables: SmallChain.schemas)
-        _ = try await stream.write(SmallChain.batch(1...3))
-        try await Task.sleep(for: .milliseconds(20))
-        #expect(try await stream.write(SmallChain.batch(4...4)) == SmallChain.position(4))
-        try await server.expect(Array(1...4))
     }
 
     @Test("what is there, and what does not descend from it, is refused, and nothing is lost by it")
