@@ -270,18 +270,13 @@ actor ClickHouseWriter {
 
     private func check(_ batch: Batch) throws {
         try checkUsable()
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables { _ = try layout(table) }
+        try batch.requireFit(id, layouts.lazy.map(\.schema))
     }
 
     /// The layout of a table of the stream, whose rows are as it wants them.
     func layout(_ table: Table) throws -> ClickHouseLayout {
-        guard let layout = layouts.first(where: { $0.schema == table.schema }) else {
-            throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-        }
-        if let field = table.unexpectedNull {
-            throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-        }
+        try table.requireFit(id, layouts.lazy.map(\.schema))
+        guard let layout = layouts.first(where: { $0.schema == table.schema }) else { throw id.isNotOpen }
         return layout
     }
 

@@ -10,7 +10,7 @@ extension DuckDBStore {
             guard amendment.chainID == id.chainID else {
                 throw SluiceError(.sinkOrder, .fatal, "rows of chain \(amendment.chainID) for stream \(id)")
             }
-            try check([amendment.rows], id, stream)
+            try amendment.rows.requireFit(id, stream.schemas)
             try stream.taken.require(amendment.block, in: options.path)
         }
         var different: BlockRef?

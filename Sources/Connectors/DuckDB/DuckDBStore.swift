@@ -68,7 +68,7 @@ actor DuckDBStore {
     }
 
     func coverage(of id: StreamID) throws -> [Segment] {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         guard stream.lost else { return stream.durable.segments }
         let durable = try readCoverage(id, try opened())
         streams[id] = Stream(schemas: stream.schemas, durable: durable, taken: durable)
@@ -77,7 +77,7 @@ actor DuckDBStore {
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
         var stream = try ready(id)
-        try check(batch, id, stream)
+        try batch.requireFit(id, stream.schemas)
         try stream.taken.append(batch.span, stream: id)
         stream.held.append(batch)
         stream.heldBytes += batch.byteCount
@@ -266,29 +266,11 @@ actor DuckDBStore {
     }
 
     func ready(_ id: StreamID) throws -> Stream {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         guard !stream.lost else {
             throw SluiceError(.sinkReopen, .retry, "rows of \(id) were rolled back: resume from the stored position")
         }
         return stream
-    }
-
-    private func unknown(_ id: StreamID) -> SluiceError { SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
-
-    private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        try check(batch.tables, id, stream)
-    }
-
-    func check(_ tables: [Table], _ id: StreamID, _ stream: Stream) throws {
-        for table in tables {
-            guard stream.schemas.contains(table.schema) else {
-                throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
-        }
     }
 
     private func report(_ id: StreamID) -> Position? {

@@ -66,7 +66,7 @@ actor FilesStore {
     }
 
     func coverage(of id: StreamID) throws -> [Segment] {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         if stream.lost {
             let record = try recover(id, stream.schemas, stream.layout)
             streams[id] = Stream(
@@ -77,7 +77,7 @@ actor FilesStore {
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
         var stream = try ready(id)
-        try check(batch, id, stream)
+        try batch.requireFit(id, stream.schemas)
         try stream.taken.append(batch.span, stream: id)
         stream.held.append(batch)
         stream.rows += batch.rowCount
@@ -262,25 +262,11 @@ actor FilesStore {
     }
 
     private func ready(_ id: StreamID) throws -> Stream {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         guard !stream.lost else {
             throw SluiceError(.filesReopen, .retry, "rows of \(id) could not be written: resume from the stored position")
         }
         return stream
-    }
-
-    private func unknown(_ id: StreamID) -> SluiceError { SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
-
-    private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
-            guard stream.schemas.contains(table.schema) else {
-                throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
-        }
     }
 
     private func report(_ id: StreamID) -> Position? {

@@ -37,7 +37,7 @@ extension InfluxWriter {
             guard amendment.chainID == id.chainID else {
                 throw SluiceError(.sinkOrder, .fatal, "rows of chain \(amendment.chainID) for stream \(id)")
             }
-            try check(amendment.rows)
+            try amendment.rows.requireFit(id, plans.lazy.map(\.schema))
             try taken.require(amendment.block, in: server.shown)
             let plan = try plan(of: amendment)
             guard plan.placeField == amendment.column || plan.tags.contains(where: { $0.field.name == amendment.column }) else {

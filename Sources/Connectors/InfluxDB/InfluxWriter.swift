@@ -58,8 +58,7 @@ actor InfluxWriter {
 
     func write(_ batch: Batch) async throws -> Position? {
         try checkUsable()
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables { try check(table) }
+        try batch.requireFit(id, plans.lazy.map(\.schema))
         try taken.append(batch.span, stream: id)
         try await guarded {
             for table in batch.tables where table.rowCount > 0 { try await put(table, batch.span) }
@@ -196,15 +195,6 @@ actor InfluxWriter {
 
     func checkUsable() throws {
         if lost { throw SluiceError(.influxReopen, .retry, "rows of \(id) were given up: resume from the stored position") }
-    }
-
-    func check(_ table: Table) throws {
-        guard plans.contains(where: { $0.schema == table.schema }) else {
-            throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-        }
-        if let field = table.unexpectedNull {
-            throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-        }
     }
 
     /// A table that joins or leaves a stream later would have a hole that nothing shows: the segments speak of all tables. What they spoke of is

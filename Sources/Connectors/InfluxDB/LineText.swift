@@ -10,8 +10,9 @@ enum LineText {
         return UInt16(digits[byte >> 4]) | UInt16(digits[byte & 15]) << 8
     }
     /// Tables that are looked into for every digit: plain memory, for as long as the program runs.
-    // SAFETY: written once, before anybody reads.
+    // SAFETY: written once, before anybody reads, and never freed.
     nonisolated(unsafe) static let decimalPairs: UnsafePointer<UInt16> = permanent(pairs)
+    // SAFETY: as above.
     nonisolated(unsafe) static let hexPairs: UnsafePointer<UInt16> = permanent(hexes)
 
     private static func permanent(_ values: [UInt16]) -> UnsafePointer<UInt16> {

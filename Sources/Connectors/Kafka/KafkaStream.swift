@@ -155,7 +155,7 @@ actor KafkaStream {
 
     func write(_ batch: Batch) throws -> Position? {
         try requireReady()
-        try check(batch)
+        try batch.requireFit(id, lanes.lazy.map(\.schema))
         try taken.append(batch.span, stream: id)
         held.append(batch)
         rows += batch.rowCount
@@ -193,18 +193,6 @@ actor KafkaStream {
         }
     }
 
-    private func check(_ batch: Batch) throws(SluiceError) {
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
-            guard lanes.contains(where: { $0.schema == table.schema }) else {
-                throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
-        }
-    }
-
     private func drop() { (held, rows, bytes) = ([], 0, 0) }
 
     private func report() -> Position? {
@@ -215,7 +203,7 @@ actor KafkaStream {
     // MARK: - Transactions
 
     private func commit(takingBack removed: ClosedRange<UInt64>? = nil) throws {
-        guard let producer else { throw SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
+        guard let producer else { throw id.isNotOpen }
         do {
             // Read before the transaction begins: it would wait for its own end.
             let orphans = try removed.map { try self.orphans($0) } ?? []

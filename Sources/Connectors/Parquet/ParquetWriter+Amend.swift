@@ -18,7 +18,7 @@ extension ParquetWriter {
             guard amendment.chainID == id.chainID else {
                 throw SluiceError(.parquetOrder, .fatal, "rows of chain \(amendment.chainID) for stream \(id)")
             }
-            try check([amendment.rows])
+            try amendment.rows.requireFit(id, schemas, code: .parquetOrder)
             let number = amendment.block.number
             if let open, open.first <= number, number <= open.span.last.number {
                 guard open.span.hash(number) == amendment.block.hash else { throw Coverage.differs(amendment.block, in: place.shown) }

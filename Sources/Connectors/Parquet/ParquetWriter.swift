@@ -77,7 +77,8 @@ actor ParquetWriter {
     }
 
     func write(_ batch: Batch) async throws -> Position? {
-        try check(batch)
+        try checkUsable()
+        try batch.requireFit(id, schemas, code: .parquetOrder)
         try taken.append(batch.span, stream: id)
         try await guarded {
             // What does not continue the open files is of another segment.
@@ -210,24 +211,6 @@ actor ParquetWriter {
 
     func checkUsable() throws {
         if lost { throw SluiceError(.parquetReopen, .retry, "files of \(id) were given up: resume from the stored position") }
-    }
-
-    private func check(_ batch: Batch) throws {
-        try checkUsable()
-        if batch.chainID != id.chainID { throw SluiceError(.parquetOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        try check(batch.tables)
-    }
-
-    func check(_ tables: [Table]) throws {
-        for table in tables {
-            guard schemas.contains(table.schema) else {
-                throw SluiceError(
-                    .parquetOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.parquetOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
-        }
     }
 
     private func report() -> Position? {

@@ -25,13 +25,17 @@ extension PostgresStore {
         return times
     }
 
-    /// The same of rows that are there, by their blocks; only where sums are to be made anew.
+    /// Whether the sink keeps sums of a table: only then it matters when its rows were.
+    func isSummed(_ schema: Schema) -> Bool {
+        guard let series, series.edition != .full else { return false }
+        return series.options.rollups.contains { $0.table == schema.name }
+    }
+
+    /// The same of rows that are there, by their blocks.
     func times(
         of blocks: ClosedRange<UInt64>, _ id: StreamID, _ schema: Schema, _ block: String, _ connection: PostgresConnection
     ) throws -> ClosedRange<Int>? {
-        guard let series, series.edition != .full, let field = schema.timeField,
-            series.options.rollups.contains(where: { $0.table == schema.name })
-        else { return nil }
+        guard isSummed(schema), let field = schema.timeField else { return nil }
         let time = "extract(epoch FROM \(PostgresConnection.quoted(field)))"
         let found = try connection.rows(
             """

@@ -57,7 +57,7 @@ actor PostgresStore {
     }
 
     func coverage(of id: StreamID) throws -> [Segment] {
-        guard var stream = streams[id] else { throw unknown(id) }
+        guard var stream = streams[id] else { throw id.isNotOpen }
         guard stream.lost else { return stream.durable.segments }
         stream.durable = try read(id, try connected())
         stream.taken = stream.durable
@@ -68,7 +68,7 @@ actor PostgresStore {
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
         var stream = try ready(id)
-        try check(batch, id, stream)
+        try batch.requireFit(id, stream.schemas)
         try stream.taken.append(batch.span, stream: id)
         stream.held.append(batch)
         stream.rows += batch.rowCount
@@ -104,7 +104,7 @@ actor PostgresStore {
 
     /// Brings what is held of a stream, and its segments, into the database.
     private func commit(_ id: StreamID, undoing removed: ClosedRange<UInt64>? = nil) throws {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         do {
             try transaction("committing \(id)") { connection in
                 try fence(id, stream, connection)
@@ -112,7 +112,7 @@ actor PostgresStore {
                 for schema in stream.schemas {
                     let tables = stream.held.compactMap { $0.table(schema.name) }.filter { $0.rowCount > 0 }
                     try load(tables, schema, connection)
-                    touched[schema.name] = times(of: tables, schema)
+                    if isSummed(schema) { touched[schema.name] = times(of: tables, schema) }
                 }
                 if let removed { try undo(removed, of: id, stream, connection, &touched) }
                 try sum(touched, of: id, stream.schemas, connection)
@@ -294,14 +294,12 @@ actor PostgresStore {
     }
 
     private func ready(_ id: StreamID) throws -> Stream {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         guard !stream.lost else {
             throw SluiceError(.postgresUnavailable, .retry, "rows of \(id) were rolled back: resume from the stored position")
         }
         return stream
     }
-
-    private func unknown(_ id: StreamID) -> SluiceError { SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
 
     /// Where it writes, for messages.
     var place: String { "\(options.schema) at \(options.shown)" }
@@ -315,24 +313,8 @@ actor PostgresStore {
             guard amendment.chainID == id.chainID else {
                 throw SluiceError(.sinkOrder, .fatal, "rows of chain \(amendment.chainID) for stream \(id)")
             }
-            try check([amendment.rows], id, stream)
+            try amendment.rows.requireFit(id, stream.schemas)
             try stream.taken.require(amendment.block, in: place)
-        }
-    }
-
-    private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        try check(batch.tables, id, stream)
-    }
-
-    private func check(_ tables: [Table], _ id: StreamID, _ stream: Stream) throws {
-        for table in tables {
-            guard stream.schemas.contains(table.schema) else {
-                throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
         }
     }
 

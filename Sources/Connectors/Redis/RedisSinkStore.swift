@@ -62,14 +62,14 @@ actor RedisSinkStore {
     }
 
     func coverage(of id: StreamID) throws -> [Segment] {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         if stream.lost { try claim(id, how: "keep") }
         return streams[id]?.durable.segments ?? []
     }
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
         var stream = try ready(id)
-        try check(batch, id, stream)
+        try batch.requireFit(id, stream.tables.lazy.map(\.schema))
         try stream.taken.append(batch.span, stream: id)
         stream.held.append(batch)
         stream.rows += batch.rowCount
@@ -116,7 +116,7 @@ actor RedisSinkStore {
     // MARK: - Transactions
 
     private func commit(_ id: StreamID, undoing removed: ClosedRange<UInt64>? = nil, to position: Position? = nil) throws {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         do {
             do {
                 try send(id, stream, undoing: removed, to: position)
@@ -242,7 +242,7 @@ actor RedisSinkStore {
     /// Becomes the process that writes a stream, and reads what is there of it.
     /// - Parameter how: `take`: from whoever it is; `keep`: only when it is this one, or the server has forgotten.
     private func claim(_ id: StreamID, how: String) throws {
-        guard var stream = streams[id] else { throw unknown(id) }
+        guard var stream = streams[id] else { throw id.isNotOpen }
         let (base, lines) = (base(id), stream.tables.map(\.line).joined(separator: "\n"))
         let targets = stream.tables.filter { $0.options.mode == .latest || $0.options.mode == .stream }.map(\.target)
         var arguments = [base, bytes(options.prefix + "sluice:owners"), bytes(word), bytes(how), bytes("\(id)"), bytes(lines)]
@@ -327,23 +327,11 @@ actor RedisSinkStore {
     }
 
     private func ready(_ id: StreamID) throws -> Stream {
-        guard let stream = streams[id] else { throw unknown(id) }
+        guard let stream = streams[id] else { throw id.isNotOpen }
         guard !stream.lost else {
             throw SluiceError(.redisUnavailable, .retry, "rows of \(id) were not stored: resume from the stored position")
         }
         return stream
-    }
-
-    private func check(_ batch: Batch, _ id: StreamID, _ stream: Stream) throws {
-        if batch.chainID != id.chainID { throw SluiceError(.sinkOrder, .fatal, "a batch of chain \(batch.chainID) for stream \(id)") }
-        for table in batch.tables {
-            guard stream.tables.contains(where: { $0.schema == table.schema }) else {
-                throw SluiceError(.sinkOrder, .fatal, "a batch of \(id) has a table \(table.schema.name) of another shape than was opened")
-            }
-            if let field = table.unexpectedNull {
-                throw SluiceError(.sinkOrder, .data, "a null in \(table.schema.name).\(field), which allows none")
-            }
-        }
     }
 
     private func report(_ id: StreamID) -> Position? {
@@ -353,7 +341,6 @@ actor RedisSinkStore {
 
     // MARK: - Errors
 
-    private func unknown(_ id: StreamID) -> SluiceError { SluiceError(.sinkOrder, .fatal, "stream \(id) is not open") }
     private func foreign(_ id: StreamID) -> SluiceError { RedisFault.foreign("what it has of \(id) is not in our form", server: shown) }
 
     private func fenced(_ id: StreamID) -> SluiceError {

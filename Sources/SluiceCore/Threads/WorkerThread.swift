@@ -108,26 +108,4 @@ public final class WorkerThread: SerialExecutor, Sendable {
         mailbox.put(.call { slot.fill(body()) })
         return slot.take()
     }
-
-    private final class Slot<T: Sendable>: @unchecked Sendable {
-        // SAFETY: `value` is only touched inside of `gate.locked`.
-        private let gate = Gate()
-        private var value: T?
-
-        func fill(_ value: T) {
-            gate.locked {
-                self.value = value
-                gate.signal()
-            }
-        }
-
-        func take() -> T {
-            gate.locked {
-                while true {
-                    if let value { return value }
-                    gate.wait()
-                }
-            }
-        }
-    }
 }

@@ -227,31 +227,9 @@ final class BucketClient: Sendable {
 
     /// Runs what awaits, and blocks the calling thread until it has ended.
     private func wait<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throws -> R {
-        let slot = Slot<R>()
+        let slot = Slot<Result<R, any Error>>()
         Task.detached { slot.fill(await Result { try await body() }) }
         return try slot.take().get()
-    }
-
-    private final class Slot<R: Sendable>: @unchecked Sendable {
-        // SAFETY: the value is only touched inside of `gate.locked`.
-        private let gate = Gate()
-        private var value: Result<R, any Error>?
-
-        func fill(_ result: Result<R, any Error>) {
-            gate.locked {
-                value = result
-                gate.signal()
-            }
-        }
-
-        func take() -> Result<R, any Error> {
-            gate.locked {
-                while true {
-                    if let value { return value }
-                    gate.wait()
-                }
-            }
-        }
     }
 
     // MARK: - Names
