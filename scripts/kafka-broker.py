@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""A Kafka broker for tests, in memory: what producers of transactions and simple consumers need, as the protocol says it.
+"""A Kafka broker for tests, in memory: what producers of transactions, simple consumers and groups need, as the protocol says it.
 
     scripts/kafka-broker.py serve          prints `broker=HOST:PORT control=HOST:PORT`, then serves until it is ended
     scripts/kafka-broker.py tell HOST:PORT WORD...
 
 What can be told: `down` (no connection is taken, those that are there end; what is stored stays), `up`, and `fail API CODE COUNT`: the next
-COUNT requests of that API are answered with that error, `limit TOPIC BYTES`, `settings TOPIC`. Transactions are real: markers, the last stable offset, lists of what was aborted,
-epochs that fence. Nothing is compacted, and nothing is deleted. No consumer groups.
+COUNT requests of that API are answered with that error, `limit TOPIC BYTES`, `settings TOPIC`,
+`make TOPIC PARTITIONS`, `expire TOPIC PARTITION OFFSET` (what lies before it is deleted), `end TOPIC PARTITION`, `group GROUP`. Transactions are real: markers, the last stable offset, lists of what was aborted,
+epochs that fence. Nothing is compacted. Groups are in `kafka_groups.py`.
 """
 
 import socket
@@ -14,6 +15,8 @@ import struct
 import sys
 import threading
 import time
+
+from kafka_groups import Groups
 
 TABLE = []
 for number in range(256):
@@ -113,7 +116,7 @@ class Batch:
 
 class Partition:
     def __init__(self):
-        self.batches, self.end = [], 0
+        self.batches, self.start, self.end = [], 0, 0
         self.open, self.aborted, self.sequences = {}, [], {}
 
     @property
@@ -177,6 +180,9 @@ class Broker:
         self.changed = threading.Condition()
         self.topics, self.settings, self.producers, self.next_pid, self.failures = {}, {}, {}, 1000, {}
         self.connections, self.listener, self.port = set(), None, 0
+        self.groups = Groups(self.changed, Writer)
+        self.VERSIONS = self.VERSIONS | Groups.VERSIONS
+        threading.Thread(target=self.groups.watch, daemon=True).start()
 
     # The network.
 
@@ -241,7 +247,7 @@ class Broker:
             handlers = {
                 0: self.produce, 1: self.fetch, 2: self.list_offsets, 3: self.metadata, 10: self.coordinator, 19: self.create_topics,
                 22: self.init_producer, 24: self.add_partitions, 26: self.end_transaction,
-            }
+            } | self.groups.handlers()
             return handlers[key](version, request, code if count else 0)
 
     # The requests, by name.
@@ -392,12 +398,12 @@ class Broker:
                     if not error:
                         log = partitions[index]
                         end, stable = log.end, log.stable
-                        if offset > end:
+                        if offset > end or offset < log.start:
                             error = 1
                         else:
                             data, aborted = log.read(offset, min(limit, most), isolation == 1)
                     size += len(data)
-                    results.append((index, error, end, stable, aborted, data))
+                    results.append((index, error, end, stable, aborted, data, log.start if not error else 0))
                 answers.append((name, results))
             left = until - time.monotonic()
             if size >= least or left <= 0 or any(result[1] for _, results in answers for result in results):
@@ -410,12 +416,12 @@ class Broker:
             out.put("hi", 0, 0)
 
         def write(result):
-            index, error, end, stable, aborted, data = result
+            index, error, end, stable, aborted, data, start = result
             out.put("ihq", index, error, end)
             if version >= 4:
                 out.put("q", stable)
             if version >= 5:
-                out.put("q", 0)
+                out.put("q", start)
             if version >= 4:
                 out.many(aborted if isolation == 1 else [], lambda item: out.put("qq", *item))
             if version >= 11:
@@ -438,7 +444,7 @@ class Broker:
             if failure or index >= len(partitions):
                 return out.put("ihqq", index, failure or 3, -1, -1)
             log = partitions[index]
-            return out.put("ihqq", index, 0, -1, 0 if when == -2 else log.stable if isolation else log.end)
+            return out.put("ihqq", index, 0, -1, log.start if when == -2 else log.stable if isolation else log.end)
 
         return out.many(wanted, lambda entry: out.text(entry[0]).many(entry[1], lambda item: write(entry[0], item))).bytes()
 
@@ -500,6 +506,17 @@ class Broker:
                 self.failures[int(words[1])] = (int(words[2]), int(words[3]))
         elif words[0] == "limit":
             self.settings[words[1]]["max.message.bytes"] = words[2]
+        elif words[0] == "make":
+            with self.changed:
+                self.make(words[1], int(words[2]))
+        elif words[0] == "expire":
+            with self.changed:
+                self.topics[words[1]][int(words[2])].start = int(words[3])
+        elif words[0] == "end":
+            return str(self.topics[words[1]][int(words[2])].end)
+        elif words[0] == "group":
+            with self.changed:
+                return self.groups.told(words[1])
         elif words[0] == "settings":
             return repr((len(self.topics[words[1]]), sorted(self.settings[words[1]].items())))
         return "done"

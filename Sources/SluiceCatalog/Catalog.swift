@@ -15,7 +15,7 @@ import SluiceFormats
 /// Everything that can be named in a configuration. The only module that knows every connector: one line each.
 public enum Catalog {
     /// All registers, by which graph, docs and `sluice registers` are made.
-    public static let registers: [Register] = EthereumRegisters.all
+    public static let registers: [Register] = EthereumRegisters.all + KafkaRegisters.all
 
     /// The same, known to fit together. Throws when they do not: a test holds that they do.
     public static func registry() throws(SluiceError) -> Registry { try Registry(registers) }
@@ -51,6 +51,26 @@ public enum Catalog {
         },
     ]
 
+    /// All kinds of networks that are no chains.
+    public static let services: [ServiceConnector] = [
+        ServiceConnector("kafka", KafkaSourceOptions.spec, facts: { KafkaSourceOptions($0).facts }) { name, options in
+            KafkaSource(KafkaSourceOptions(options), network: name)
+        } look: { name, options in
+            let found = try await KafkaSource(KafkaSourceOptions(options), network: name).look()
+            return "\(found.partitions) partitions, \(found.records) offsets"
+        }
+    ]
+
+    /// The type of network that a register is read from.
+    public static func source(of register: String) -> String {
+        KafkaRegisters.all.contains { $0.name == register } ? "kafka" : ConfigCatalog.ethereum
+    }
+
+    /// The kind of network of a service's settings; nil for a chain.
+    public static func service(_ network: NetworkSettings) -> ServiceConnector? {
+        network.service.flatMap { service in services.first { $0.type == service.type } }
+    }
+
     /// What registers must be told by the pipelines that ask for them.
     public static let options: [RegisterOptions] = [EventLogOptions.options, AccountBalanceOptions.options]
 
@@ -79,7 +99,8 @@ public enum Catalog {
 
     /// What configurations are checked against.
     public static let configuration = ConfigCatalog(
-        sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
+        sinkSpecs: Dictionary(sinks.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }),
+        sources: Dictionary(services.map { ($0.type, $0.spec) }, uniquingKeysWith: { first, _ in first }), registers: registers.map(\.name),
         aggregators: registers.filter { $0.kind == .aggregator }.map(\.name), options: options, sharedStates: states.map(\.options),
-        tables: { name in register(name)?.schemas.map(\.name) ?? [] })
+        tables: { name in register(name)?.schemas.map(\.name) ?? [] }, source: { source(of: $0) })
 }

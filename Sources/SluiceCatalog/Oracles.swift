@@ -70,6 +70,8 @@ extension Catalog {
 
     /// What it fetches for several pipelines at once, each with registers of its own.
     public static func fetch(_ pipelines: [[Register]], on network: NetworkSettings? = nil) -> FetchSummary {
+        // A service is not asked for blocks: what it has comes by itself.
+        if network?.service != nil { return FetchSummary(calls: []) }
         var needs: [Need] = []
         for registers in pipelines {
             // Registers of the catalog are known to its registry.

@@ -11,7 +11,7 @@ public enum ConfigDocs {
         return JSONText.object(members).render() + "\n"
     }
 
-    private static func schema(_ spec: ObjectSpec, tag: String?) -> JSONText {
+    private static func schema(_ spec: ObjectSpec, tag: String?, isUsual: Bool = false) -> JSONText {
         var properties: [(String, JSONText)] = []
         if let tag { properties.append(("type", .object([("const", .string(tag))]))) }
         for field in spec.fields {
@@ -21,7 +21,7 @@ public enum ConfigDocs {
             if case .object(let own) = schema(field.type) { members += own }
             properties.append((field.name, .object(members)))
         }
-        let required = (tag == nil ? [] : ["type"]) + spec.fields.filter(\.required).map(\.name)
+        let required = (tag == nil || isUsual ? [] : ["type"]) + spec.fields.filter(\.required).map(\.name)
         return .object([
             ("description", .string(spec.doc)), ("type", .string("object")), ("properties", .object(properties)),
             ("required", .array(required.map { .string($0) })), ("additionalProperties", .bool(false)),
@@ -59,8 +59,10 @@ public enum ConfigDocs {
                 ("additionalProperties", schema(value)),
             ])
         case .object(let spec): return schema(spec, tag: nil)
-        case .tagged(let specs):
-            return .object([("oneOf", .array(specs.sorted { $0.key < $1.key }.map { schema($0.value, tag: $0.key) }))])
+        case .tagged(let specs, let usual):
+            return .object([
+                ("oneOf", .array(specs.sorted { $0.key < $1.key }.map { schema($0.value, tag: $0.key, isUsual: $0.key == usual) }))
+            ])
         case .oneOf(let types): return .object([("anyOf", .array(types.map { schema($0) }))])
         }
     }
@@ -99,9 +101,10 @@ public enum ConfigDocs {
     private static func nested(_ type: ValueType, path: String, into out: inout String) {
         switch type {
         case .object(let spec): section(spec, title: "`\(path)`", path: path, into: &out)
-        case .tagged(let specs):
+        case .tagged(let specs, let usual):
             for (tag, spec) in specs.sorted(by: { $0.key < $1.key }) {
-                section(spec, title: "`\(path)`, `type: \(tag)`", path: path, into: &out)
+                let left = tag == usual ? " (or no type)" : ""
+                section(spec, title: "`\(path)`, `type: \(tag)`\(left)", path: path, into: &out)
             }
         case .list(let element, _): nested(element, path: "\(path)[]", into: &out)
         case .map(let value, _): nested(value, path: "\(path).<name>", into: &out)
@@ -132,12 +135,12 @@ public enum ConfigDocs {
             case .map(.object(let inner), _) where field.required:
                 lines += ["\(indent)\(field.name):", "\(indent)  \(field.example ?? "name"):"]
                 sample(inner, indent: indent + "    ", tag: nil, into: &lines)
-            case .map(.tagged(let specs), _) where field.required:
+            case .map(.tagged(let specs, let usual), _) where field.required:
                 lines.append("\(indent)\(field.name):")
                 for (index, entry) in specs.sorted(by: { $0.key < $1.key }).enumerated() {
                     let name = index == 0 ? field.example ?? entry.key : entry.key
                     lines.append("\(indent)  \(name):")
-                    sample(entry.value, indent: indent + "    ", tag: entry.key, into: &lines)
+                    sample(entry.value, indent: indent + "    ", tag: entry.key == usual ? nil : entry.key, into: &lines)
                 }
             default:
                 let value = field.example ?? field.defaultText ?? ""

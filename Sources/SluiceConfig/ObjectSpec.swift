@@ -27,7 +27,7 @@ public struct ObjectSpec: Sendable {
     private static func nested(_ type: ValueType) -> [ObjectSpec] {
         switch type {
         case .object(let spec): [spec]
-        case .tagged(let specs): specs.keys.sorted().compactMap { specs[$0] }
+        case .tagged(let specs, _): specs.keys.sorted().compactMap { specs[$0] }
         case .list(let element, _): nested(element)
         case .map(let value, _): nested(value)
         case .oneOf(let types): types.flatMap(nested)

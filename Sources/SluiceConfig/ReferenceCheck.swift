@@ -1,10 +1,16 @@
+internal import SluiceCore
+
 /// What a spec cannot say: that names refer to something, that choices exclude each other, that two pipelines do not write
 /// the same rows. Works on whatever decoded, so that these problems are listed together with the others.
 struct ReferenceCheck {
-    private let catalog: ConfigCatalog
-    private let networks: [String]
+    let catalog: ConfigCatalog
+    let networks: [String]
     private let sinks: [String]
     private var chains: [String: UInt64] = [:]
+    /// Networks that are no chains.
+    private(set) var services: [String: ConfigObject] = [:]
+    /// Which pipeline reads a service as which group.
+    var groups: [String: String] = [:]
     /// Which pipeline writes a table of a chain into a sink.
     private var writers: [String: String] = [:]
 
@@ -30,6 +36,11 @@ struct ReferenceCheck {
 
     private mutating func network(_ entry: ConfigEntry, _ decoder: inout SpecDecoder) {
         guard let object = entry.value.object else { return }
+        if let type = object.tag, type != ConfigCatalog.ethereum {
+            services[entry.key] = object
+            chains[entry.key] = MadeChain.id([entry.key])
+            return
+        }
         let path = "networks.\(entry.key)"
         let expected = NetworkPreset.named(entry.key)?.chainID
         let id = object.int(ifSet: "chain_id").map { UInt64($0) }
@@ -94,6 +105,7 @@ struct ReferenceCheck {
         }
         registers += references(object.value("registers"), "\(path).registers", "register", catalog.registers, &decoder)
         let targets = references(object.value("sinks"), "\(path).sinks", "sink", sinks, &decoder)
+        check(entry, combine, written, registers, &decoder)
         guard !both, let name = network?.string, let chain = chains[name] else { return }
         claim(entry, chain, registers, targets, path, &decoder)
     }

@@ -38,7 +38,7 @@ extension SluiceConfiguration {
         maxPipelines = root.int("max_pipelines")
         self.sharedState = sharedState
         state = root.string("state")
-        networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings(entry.key, $0) } }
+        networks = root.map("networks").compactMap { entry in entry.value.object.map { NetworkSettings.of(entry.key, $0) } }
         sinks = root.map("sinks").compactMap { entry in
             entry.value.object.map { SinkSettings(name: entry.key, type: $0.tag ?? "", options: $0) }
         }
@@ -49,7 +49,17 @@ extension SluiceConfiguration {
 }
 
 extension NetworkSettings {
-    fileprivate init(_ name: String, _ object: ConfigObject) {
+    /// A chain, or a service: that has no blocks that would have to be waited for, and what it has said is final.
+    fileprivate static func of(_ name: String, _ object: ConfigObject) -> NetworkSettings {
+        guard let type = object.tag, type != ConfigCatalog.ethereum else { return NetworkSettings(name, object) }
+        return NetworkSettings(
+            name: name, chainID: MadeChain.id([name]), kind: .service, blockTime: .seconds(1), finalityDepth: 0, pollInterval: .seconds(1),
+            requestTimeout: .seconds(30), connectTimeout: .seconds(5), maxResponse: 0, memoryBudget: 0, verify: .links, retryAttempts: 1,
+            retryBudget: .zero, endpoints: [], service: ServiceSettings(type: type, options: object))
+    }
+
+    private init(_ name: String, _ object: ConfigObject) {
+        service = nil
         let written = object.int(ifSet: "chain_id").map { UInt64($0) }
         let preset = NetworkPreset.named(name) ?? written.flatMap(NetworkPreset.of(chainID:))
         self.name = name

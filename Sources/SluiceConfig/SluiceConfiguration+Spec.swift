@@ -10,9 +10,10 @@ extension SluiceConfiguration {
                     "state", .path, "Where Sluice keeps its own state (one file, with helpers of the same name beside it).",
                     default: "data/sluice.state"),
                 FieldSpec(
-                    "networks", .map(.object(network), keys: .dashed),
+                    "networks", .map(network(catalog), keys: .dashed),
                     "The chains to read, by name. A preset's name brings chain id, block time and finality; others need `chain_id`. Presets: "
-                        + NetworkPreset.all.map(\.name).joined(separator: ", ") + ".",
+                        + NetworkPreset.all.map(\.name).joined(separator: ", ") + "."
+                        + (catalog.sources.isEmpty ? "" : " Or services, by their `type`."),
                     example: "ethereum", required: true),
                 FieldSpec(
                     "sinks", .map(.tagged(catalog.sinkSpecs), keys: .identifier), "The stores to load, by name.", example: "warehouse",
@@ -22,6 +23,11 @@ extension SluiceConfiguration {
                     required: true),
                 FieldSpec("max_pipelines", .int(1...10_000), "How many pipelines there may be at a time.", default: "100"),
             ] + sharedState(catalog))
+    }
+
+    private static func network(_ catalog: ConfigCatalog) -> ValueType {
+        guard !catalog.sources.isEmpty else { return .object(network) }
+        return .tagged(catalog.sources.merging([ConfigCatalog.ethereum: network]) { _, chain in chain }, usual: ConfigCatalog.ethereum)
     }
 
     private static func sharedState(_ catalog: ConfigCatalog) -> [FieldSpec] {

@@ -45,8 +45,10 @@ public struct NetworkSettings: Sendable {
     public let verify: Verification
     public let retryAttempts: Int
     public let retryBudget: Duration
-    /// At least one, in order of preference.
+    /// In order of preference; at least one for a chain.
     public let endpoints: [EndpointSettings]
+    /// What it is when it is no chain; nil for one.
+    public let service: ServiceSettings?
 
     /// The same network with one of its endpoints alone, to look at each for itself.
     public func only(_ endpoint: EndpointSettings) -> NetworkSettings {
@@ -54,8 +56,16 @@ public struct NetworkSettings: Sendable {
             name: name, chainID: chainID, kind: kind, blockTime: blockTime, finalityDepth: finalityDepth, pollInterval: pollInterval,
             requestTimeout: requestTimeout, connectTimeout: connectTimeout, maxResponse: maxResponse, memoryBudget: memoryBudget,
             verify: verify,
-            retryAttempts: 1, retryBudget: requestTimeout, endpoints: [endpoint])
+            retryAttempts: 1, retryBudget: requestTimeout, endpoints: [endpoint], service: service)
     }
+}
+
+/// A network that is not read by JSON-RPC.
+public struct ServiceSettings: Sendable {
+    /// The `type:`.
+    public let type: String
+    /// What the connector's own spec declares.
+    public let options: ConfigObject
 }
 
 /// One JSON-RPC endpoint and how hard it may be used.

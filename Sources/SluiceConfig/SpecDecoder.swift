@@ -81,7 +81,7 @@ struct SpecDecoder {
         case .list(let element, let count): return list(node, element, count, path: path, secret: secret)
         case .map(let value, let keys): return map(node, value, keys, path: path, secret: secret)
         case .object(let spec): return object(node, spec, path: path).map { ConfigValue(content: .object($0), mark: node.mark) }
-        case .tagged(let specs): return tagged(node, specs, path: path)
+        case .tagged(let specs, let usual): return tagged(node, specs, usual: usual, path: path)
         case .oneOf(let types): return oneOf(node, types, whole: type, path: path, secret: secret)
         default: return scalar(node, type, path: path, secret: secret)
         }
@@ -143,12 +143,15 @@ struct SpecDecoder {
         return ConfigValue(content: .map(out), mark: node.mark)
     }
 
-    private mutating func tagged(_ node: YAMLNode, _ specs: [String: ObjectSpec], path: String) -> ConfigValue? {
+    private mutating func tagged(_ node: YAMLNode, _ specs: [String: ObjectSpec], usual: String?, path: String) -> ConfigValue? {
         guard let entries = node.entries else {
             refuse(node, path, "expected a mapping, found \(node.kind)")
             return nil
         }
         guard let entry = entries.first(where: { $0.key == "type" }) else {
+            if let usual, let spec = specs[usual] {
+                return object(node, spec, path: path, tag: usual).map { ConfigValue(content: .object($0), mark: node.mark) }
+            }
             let near = entries.first { Spelling.nearest(to: $0.key, in: ["type"]) != nil }
             entries.forEach { show(key: $0) }
             report(

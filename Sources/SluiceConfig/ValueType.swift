@@ -23,8 +23,8 @@ public indirect enum ValueType: Sendable {
     /// Values under keys of the user's choice.
     case map(ValueType, keys: KeyRule)
     case object(ObjectSpec)
-    /// One of several objects, chosen by the key `type`.
-    case tagged([String: ObjectSpec])
+    /// One of several objects, chosen by the key `type`; without that key it is the usual one, where there is one.
+    case tagged([String: ObjectSpec], usual: String? = nil)
     /// The first of several types that fits.
     case oneOf([ValueType])
 
@@ -45,7 +45,7 @@ public indirect enum ValueType: Sendable {
         case .list(let element, _): "a list of \(element.noun)"
         case .map(let value, _): "a mapping of names to \(value.noun)"
         case .object: "a mapping"
-        case .tagged(let specs): "a mapping with type: " + specs.keys.sorted().joined(separator: " | ")
+        case .tagged(let specs, _): "a mapping with type: " + specs.keys.sorted().joined(separator: " | ")
         case .oneOf(let types): types.map(\.expectation).joined(separator: ", or ")
         }
     }

@@ -130,10 +130,10 @@ extension Table {
 
 extension Schema {
     /// The name of the column that holds the block number of a row: what a rollback goes by. It is `bundle_number` in what an aggregator
-    /// makes, whatever block numbers stand beside it, else `block_number`, or in a table of blocks `number`. Nil when there is none that
-    /// is a whole number and never null.
+    /// makes, whatever block numbers stand beside it, else `block_number`, in a table of blocks `number`, in one of records
+    /// `record_offset`. Nil when there is none that is a whole number and never null.
     public var blockNumberField: String? {
-        ["bundle_number", "block_number", "number"].first { name in
+        ["bundle_number", "block_number", "number", "record_offset"].first { name in
             fields.contains { $0.name == name && ($0.type == .int64 || $0.type == .uint64) && !$0.nullable }
         }
     }

@@ -16,6 +16,10 @@ final class KafkaClient {
             var undelivered: (number: Int, code: rd_kafka_resp_err_t)?
             /// The offset behind the last record that was taken, by topic and partition.
             var ends: [[Int64]] = []
+            /// What a group has assigned and taken back, and nobody has heard of yet.
+            var rebalances: [KafkaRebalance] = []
+            /// From now on what is taken back is given back at once.
+            var isLeaving = false
         }
         let state = Mutex(State())
     }
@@ -25,7 +29,10 @@ final class KafkaClient {
     let shown: String
 
     /// - Throws: `kafka_option` (class `config`) when the library does not take a setting.
-    init(_ kind: rd_kafka_type_t, _ options: KafkaSinkOptions, _ own: [(String, String)]) throws(SluiceError) {
+    /// - Parameter sharesOut: whether what its group assigns to it, and takes back, is noted for `KafkaMember`.
+    init(
+        _ kind: rd_kafka_type_t, _ options: KafkaAccess, _ own: [(String, String)], sharesOut: Bool = false
+    ) throws(SluiceError) {
         shown = options.brokers
         guard let configuration = rd_kafka_conf_new() else { throw KafkaClient.fault("no memory") }
         var isOurs = true
@@ -36,6 +43,7 @@ final class KafkaClient {
         rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(notes).toOpaque())
         rd_kafka_conf_set_log_cb(configuration, kafkaLogged)
         rd_kafka_conf_set_error_cb(configuration, kafkaFailed)
+        if sharesOut { rd_kafka_conf_set_rebalance_cb(configuration, kafkaRebalanced) }
         if kind == RD_KAFKA_PRODUCER { rd_kafka_conf_set_dr_msg_cb(configuration, kafkaDelivered) }
         var words = [CChar](repeating: 0, count: 512)
         guard let handle = rd_kafka_new(kind, configuration, &words, words.count) else { throw Self.fault(Self.text(words)) }
@@ -56,7 +64,7 @@ final class KafkaClient {
 
     private static func fault(_ words: String) -> SluiceError {
         SluiceError(
-            .kafkaOption, .config, "kafka does not take the sink's settings: \(words)", mend: "see properties and the other options")
+            .kafkaOption, .config, "kafka does not take the settings: \(words)", mend: "see properties and the other options")
     }
 
     static func text(_ words: [CChar]) -> String { String(decoding: words.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self) }
@@ -77,7 +85,7 @@ final class KafkaClient {
     }
 
     /// Credentials that brokers do not take: no call says so by itself.
-    private var refusal: SluiceError? {
+    var refusal: SluiceError? {
         notes.state.withLock { $0.refusal }.map { KafkaFault.error($0.code, $0.words, doing: "connecting to kafka at \(shown)") }
     }
 
@@ -123,40 +131,20 @@ final class KafkaClient {
     }
 }
 
-extension KafkaSinkOptions {
-    /// What all clients are told.
-    fileprivate var connection: [(String, String)] {
-        var all = [
-            ("bootstrap.servers", brokers), ("client.id", "sluice"), ("security.protocol", security), ("reconnect.backoff.max.ms", "1000"),
-            ("log.connection.close", "false"), ("socket.keepalive.enable", "true"), ("topic.metadata.refresh.interval.ms", "60000"),
-        ]
-        if security.hasPrefix("sasl") { all.append(("sasl.mechanism", mechanism)) }
-        if let user { all.append(("sasl.username", user)) }
-        if let password { all.append(("sasl.password", password.reveal())) }
-        if let authority { all.append(("ssl.ca.location", authority)) }
-        return all
-    }
-
-    var timeoutMilliseconds: Int32 {
-        let parts = timeout.components
-        return Int32(clamping: parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000)
-    }
-}
-
-private func notes(_ opaque: UnsafeMutableRawPointer?) -> KafkaClient.Notes? {
+func kafkaNotes(_ opaque: UnsafeMutableRawPointer?) -> KafkaClient.Notes? {
     opaque.map { Unmanaged<KafkaClient.Notes>.fromOpaque($0).takeUnretainedValue() }
 }
 
 /// Nothing is printed: what matters comes back as an error of a call, with these words.
 private func kafkaLogged(_ handle: OpaquePointer?, _ level: Int32, _ facility: UnsafePointer<CChar>?, _ text: UnsafePointer<CChar>?) {
-    guard level <= 4, let handle, let text, let notes = notes(rd_kafka_opaque(handle)) else { return }
+    guard level <= 4, let handle, let text, let notes = kafkaNotes(rd_kafka_opaque(handle)) else { return }
     let words = String(cString: text)
     // Behind the name of the thread and of the broker.
     notes.state.withLock { $0.trouble = words.firstRange(of: "]: ").map { String(words[$0.upperBound...]) } ?? words }
 }
 
 private func kafkaFailed(_ handle: OpaquePointer?, _ code: Int32, _ reason: UnsafePointer<CChar>?, _ opaque: UnsafeMutableRawPointer?) {
-    guard let notes = notes(opaque) else { return }
+    guard let notes = kafkaNotes(opaque) else { return }
     let code = rd_kafka_resp_err_t(rawValue: code)
     let words = reason.map { String(cString: $0) } ?? ""
     notes.state.withLock { state in
@@ -171,7 +159,7 @@ private func kafkaFailed(_ handle: OpaquePointer?, _ code: Int32, _ reason: Unsa
 }
 
 private func kafkaDelivered(_ handle: OpaquePointer?, _ message: UnsafePointer<rd_kafka_message_t>?, _ opaque: UnsafeMutableRawPointer?) {
-    guard let notes = notes(opaque), let message = message?.pointee else { return }
+    guard let notes = kafkaNotes(opaque), let message = message?.pointee else { return }
     let (topic, number) = KafkaProducer.unpacked(message._private)
     notes.state.withLock { state in
         if message.err != RD_KAFKA_RESP_ERR_NO_ERROR {

@@ -37,10 +37,11 @@ enum KafkaFault {
                 mend: "stop one of the two; two pipelines of one name need a positions_topic each")
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
             RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, RD_KAFKA_RESP_ERR__SSL:
-            return SluiceError(.kafkaRefused, .config, text, mend: "check security, mechanism, user, password and ca_file of the sink")
+            return SluiceError(.kafkaRefused, .config, text, mend: "check security, mechanism, user, password and ca_file")
         case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
             RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-            return SluiceError(.kafkaRefused, .pause, text, mend: "let the user read and write the topics, and write by transactions")
+            return SluiceError(
+                .kafkaRefused, .pause, text, mend: "let the user read the topics and join the group, or write by transactions")
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
             return SluiceError(.kafkaTooLarge, .pause, text, mend: "raise message_bytes of the sink, and max.message.bytes of the topic")
         case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,

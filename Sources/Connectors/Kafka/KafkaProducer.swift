@@ -15,7 +15,7 @@ final class KafkaProducer {
     init(_ options: KafkaSinkOptions, transactionalID: String) throws(SluiceError) {
         timeout = options.timeoutMilliseconds
         client = try KafkaClient(
-            RD_KAFKA_PRODUCER, options,
+            RD_KAFKA_PRODUCER, options.access,
             [
                 ("transactional.id", transactionalID), ("transaction.timeout.ms", "\(timeout * 2)"),
                 ("message.timeout.ms", "\(timeout)"), ("compression.codec", options.compression),

@@ -95,7 +95,7 @@ struct KafkaReader {
 
     private func consumer(isolation: String) throws(SluiceError) -> KafkaClient {
         try KafkaClient(
-            RD_KAFKA_CONSUMER, options,
+            RD_KAFKA_CONSUMER, options.access,
             [
                 ("isolation.level", isolation), ("enable.partition.eof", "true"), ("auto.offset.reset", "earliest"),
                 ("enable.auto.commit", "false"), ("fetch.wait.max.ms", "20"), ("queued.max.messages.kbytes", "16384"),

@@ -49,19 +49,7 @@ extension KafkaSinkOptions {
                 "timeout", .duration(.seconds(1)...(.seconds(400))),
                 "How long brokers may take. Afterwards the stream is resumed from what is stored; a transaction that was left ends at the broker after twice as long.",
                 default: "30s"),
-            FieldSpec(
-                "security", .choice(["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), "How brokers are spoken to.", default: "plaintext"),
-            FieldSpec(
-                "mechanism", .choice(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), "How user and password are shown to brokers.",
-                default: "SCRAM-SHA-512"),
-            FieldSpec("user", .string, "The user, for `sasl_*`."),
-            FieldSpec("password", .string, "Its password.", secret: true),
-            FieldSpec("ca_file", .path, "Certificates of authorities that brokers' certificates are checked by."),
-            FieldSpec(
-                "properties", .map(.string, keys: .header),
-                "Further settings of librdkafka, by its names. Those that the sink sets itself keep its values.", default: "{}",
-                secret: true),
-        ])
+        ] + KafkaAccess.security)
 
     /// Out of checked options.
     public init(_ options: ConfigObject) {
@@ -84,13 +72,12 @@ extension KafkaSinkOptions {
         commitRows = options.int("commit_rows")
         commitBytes = options.bytes("commit_bytes")
         timeout = options.duration("timeout")
-        security = options.string("security")
-        mechanism = options.string("mechanism")
-        user = options.string(ifSet: "user")
-        password = options.secret(ifSet: "password")
-        authority = options.string(ifSet: "ca_file")
-        properties = Dictionary(
-            options.map("properties").compactMap { entry in entry.value.secret.map { (entry.key, $0) } },
-            uniquingKeysWith: { _, last in last })
+        let access = KafkaAccess(options)
+        security = access.security
+        mechanism = access.mechanism
+        user = access.user
+        password = access.password
+        authority = access.authority
+        properties = access.properties
     }
 }

@@ -6,7 +6,7 @@ public struct RegisterType: NumberedName {
 
     public static let names = [
         "account_balance", "geth_block", "event_log", "blocks", "transactions", "logs", "erc20_transfers", "erc721_transfers",
-        "erc1155_transfers", "withdrawals", "block_bundles",
+        "erc1155_transfers", "withdrawals", "block_bundles", "kafka_records",
     ]
 
     public static let accountBalance = Self(rawValue: 1)
@@ -20,4 +20,5 @@ public struct RegisterType: NumberedName {
     public static let erc1155Transfers = Self(rawValue: 9)
     public static let withdrawals = Self(rawValue: 10)
     public static let blockBundles = Self(rawValue: 11)
+    public static let kafkaRecords = Self(rawValue: 12)
 }

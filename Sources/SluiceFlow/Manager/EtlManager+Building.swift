@@ -47,6 +47,8 @@ extension EtlManager {
             // Bundles begin where the pipeline begins: no two make the same.
             configuration["pipeline"] = request.name
         }
+        // Each takes part in the sharing by itself.
+        if networks[0].isShared { configuration["pipeline"] = request.name }
         let own = try registers(of: request)
         try surroundings.registry.checkTold(own)
         let registry = surroundings.registry.with(own)
@@ -77,8 +79,12 @@ extension EtlManager {
             policy: policy,
             streams: try request.streams.map { stream in
                 let network = try network(stream.network, of: request)
-                return AggregateDefinition.Stream(
-                    network: stream.network, chainID: network.chainID, hub: network.hub, start: stream.start)
+                guard let hub = network.hub else {
+                    throw SluiceError(
+                        .invalidPipeline, .config, "pipeline \(request.name) cannot combine \(stream.network), which is no chain",
+                        mend: "read it by a pipeline of its own")
+                }
+                return AggregateDefinition.Stream(network: stream.network, chainID: network.chainID, hub: hub, start: stream.start)
             })
     }
 
@@ -103,10 +109,13 @@ extension EtlManager {
         let lanes = attachments(entry, chainID: network.chainID).map { attachment in
             PipelineLanes.Lane(attachment: attachment, startup: surroundings.startup[attachment.name] ?? .fail)
         }
-        return .lanes(
-            network.hub,
-            PipelineLanes(
-                definition, hub: network.hub, until: surroundings.until, lanes: lanes, progress: entry.progress, notify: notify))
+        switch network.way {
+        case .hub(let hub):
+            return .lanes(
+                hub,
+                PipelineLanes(definition, hub: hub, until: surroundings.until, lanes: lanes, progress: entry.progress, notify: notify))
+        case .shared(let shared): return .shared(SharedRun(definition, network: shared, lanes: lanes, notify: notify))
+        }
     }
 
     /// The sinks of a pipeline, and of those whose work it does.

@@ -20,13 +20,31 @@ public actor EtlManager {
     public struct Network: Sendable {
         public let kind: NetworkKind
         public let chainID: UInt64
-        public let hub: Hub
+        let way: Way
+
+        /// How it is read.
+        enum Way: Sendable {
+            /// As a whole.
+            case hub(Hub)
+            /// In parts, as others leave them to us.
+            case shared(SharedNetwork)
+        }
 
         public init(kind: NetworkKind, chainID: UInt64, hub: Hub) {
             self.kind = kind
             self.chainID = chainID
-            self.hub = hub
+            way = .hub(hub)
         }
+
+        public init(kind: NetworkKind, chainID: UInt64, shared: SharedNetwork) {
+            self.kind = kind
+            self.chainID = chainID
+            way = .shared(shared)
+        }
+
+        /// What reads it as a whole.
+        var hub: Hub? { if case .hub(let hub) = way { hub } else { nil } }
+        var isShared: Bool { hub == nil }
     }
 
     /// What the manager works with.
@@ -101,7 +119,7 @@ public actor EtlManager {
 
     /// Runs the networks' hubs and takes in what becomes of the pipelines, until `shutDown`.
     public func run() async {
-        let hubs = surroundings.networks.sorted { $0.key < $1.key }.map(\.value.hub)
+        let hubs = surroundings.networks.sorted { $0.key < $1.key }.compactMap(\.value.hub)
         let stream = events.stream
         await withTaskGroup(of: Void.self) { group in
             for hub in hubs { group.addTask { await hub.run() } }
@@ -122,7 +140,7 @@ public actor EtlManager {
         isShuttingDown = true
         for entry in entries.values { entry.run?.leave() }
         for entry in sorted { _ = await entry.run?.ended() }
-        for network in surroundings.networks.values { network.hub.end() }
+        for network in surroundings.networks.values { network.hub?.end() }
         events.continuation.yield(.end)
         wakeResting()
     }

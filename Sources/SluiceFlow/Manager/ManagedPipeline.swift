@@ -37,11 +37,13 @@ struct ManagedPipeline {
 enum Start {
     case lanes(Hub, PipelineLanes)
     case aggregate(AggregateRun)
+    case shared(SharedRun)
 
     var run: any PipelineRun {
         switch self {
         case .lanes(_, let run): run
         case .aggregate(let run): run
+        case .shared(let run): run
         }
     }
 }

@@ -19,6 +19,8 @@ struct Application: Sendable {
     let sinks: [String: any Sink]
     /// By the network's name.
     let hubs: [String: Hub]
+    /// Networks that are read in parts, by name.
+    let shared: [String: SharedNetwork]
     let log: Log
 
     /// Opens the state store and makes every component; connects to nothing yet. Throws what the configuration or the store throws.
@@ -33,24 +35,35 @@ struct Application: Sendable {
             sinks[settings.name] = Catalog.sink(settings.type)?.make(settings.name, settings.options, store)
         }
         var hubs: [String: Hub] = [:]
+        var shared: [String: SharedNetwork] = [:]
         for network in configuration.networks {
+            let identities = ComponentIdentities(
+                network: network.kind, type: .live, random: SeededRandom(seed: .random(in: 0 ... .max)))
+            if let service = network.service, let connector = Catalog.service(network) {
+                shared[network.name] = SharedNetwork(
+                    source: connector.make(network.name, service.options), registry: registry, journal: StoredJournal(store: store),
+                    time: .live, log: log, identities: identities)
+                continue
+            }
             let recent = StoredRecentBlocks(store: store, stream: StreamID(pipeline: "network \(network.name)", chainID: network.chainID))
             hubs[network.name] = Hub(
                 Hub.Surroundings(
                     registry: registry, journal: StoredJournal(store: store), recent: recent, time: .live, log: log,
-                    identities: ComponentIdentities(
-                        network: network.kind, type: .live, random: SeededRandom(seed: .random(in: 0 ... .max))),
+                    identities: identities,
                     makeOracle: Catalog.oracles(
                         network, http: http, recent: recent, time: .live, random: SeededRandom(seed: .random(in: 0 ... .max)), log: log)))
         }
         return Application(
-            configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, log: log)
+            configuration: configuration, store: store, own: own, state: state, http: http, sinks: sinks, hubs: hubs, shared: shared,
+            log: log)
     }
 
-    /// A pipeline as the configuration has it, ready to join its network's hub. Nil for one that combines streams: which
-    /// of their blocks would be meant cannot be said.
+    /// A pipeline as the configuration has it, ready to join its network's hub. Nil for one that combines streams or
+    /// reads a service: which of their blocks would be meant cannot be said.
     func branch(_ pipeline: PipelineSettings, goal: Branch.Goal) -> Branch? {
-        guard pipeline.synchronization == nil, let network = configuration.network(pipeline.network) else { return nil }
+        guard pipeline.synchronization == nil, let network = configuration.network(pipeline.network), network.service == nil else {
+            return nil
+        }
         let definition = PipelineDefinition(
             name: pipeline.name, chainID: network.chainID, registers: Catalog.registers(of: pipeline), start: pipeline.start.block,
             state: state.reader)
@@ -67,6 +80,9 @@ struct Application: Sendable {
     func manager(until: UInt64?) throws -> EtlManager {
         var networks: [String: EtlManager.Network] = [:]
         for network in configuration.networks {
+            if let shared = shared[network.name] {
+                networks[network.name] = EtlManager.Network(kind: network.kind, chainID: network.chainID, shared: shared)
+            }
             guard let hub = hubs[network.name] else { continue }
             networks[network.name] = EtlManager.Network(kind: network.kind, chainID: network.chainID, hub: hub)
         }

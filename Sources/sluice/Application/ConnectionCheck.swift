@@ -22,6 +22,12 @@ struct ConnectionCheck {
         let http = try HTTPClient(userAgent: "sluice/\(Version.text)")
         defer { http.shutdown() }
         for network in configuration.networks {
+            if let service = network.service, let connector = Catalog.service(network) {
+                let what = "network \(network.name), \(service.type)"
+                do { Output.line("ok      \(what): \(try await connector.look(network.name, service.options))") } catch {
+                    note(what, error)
+                }
+            }
             for endpoint in network.endpoints {
                 let what = "network \(network.name), endpoint \(endpoint.url)"
                 do {

@@ -15,6 +15,11 @@ enum Session {
         _ arguments: Arguments, until: UInt64?, during alongside: @escaping @Sendable (StopSignal) async -> Void
     ) async throws -> ExitCode {
         try await opened(arguments) { application, stop, screen in
+            if until != nil, let shared = application.configuration.pipelines.first(where: { application.shared[$0.network] != nil }) {
+                throw UsageError(
+                    "\(shared.name) reads a topic: each of its partitions counts its offsets by itself, so that no block is the last of all",
+                    help: "leave --until-block out, or say --for DURATION")
+            }
             let manager = try application.manager(until: until)
             let display = RunDisplay(
                 application.configuration, pipelines: application.configuration.pipelines.map(\.name), path: arguments.config, range: nil,
@@ -180,6 +185,12 @@ enum Session {
             throw UsageError("no pipeline is called \(name)", suggestion: Spelling.nearest(to: name, in: names))
         }
         let chosen = configuration.pipelines.filter { arguments.operands.isEmpty || arguments.operands.contains($0.name) }
+        let shared = chosen.filter { configuration.network($0.network)?.service != nil }.map(\.name)
+        guard shared.isEmpty || arguments.operands.isEmpty && shared.count < chosen.count else {
+            throw UsageError(
+                "\(shared.joined(separator: ", ")) reads a topic: each of its partitions counts its offsets by itself, so that no range means all",
+                help: "sluice run reads it from where the sinks stand")
+        }
         let combining = chosen.filter { $0.synchronization != nil }.map(\.name)
         // Named, they are refused; else they are left out where others can be read.
         guard combining.isEmpty || arguments.operands.isEmpty && combining.count < chosen.count else {
@@ -187,7 +198,7 @@ enum Session {
                 "\(combining.joined(separator: ", ")) combines streams: whose blocks the range means cannot be said",
                 help: "sluice run reads its streams from their starts")
         }
-        return chosen.filter { $0.synchronization == nil }
+        return chosen.filter { $0.synchronization == nil && !shared.contains($0.name) }
     }
 }
 

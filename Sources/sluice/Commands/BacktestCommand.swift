@@ -37,6 +37,11 @@ extension Command {
             throw UsageError(
                 "no pipeline is called \(name)", suggestion: Spelling.nearest(to: name, in: configuration.pipelines.map(\.name)))
         }
+        if network.service != nil {
+            throw UsageError(
+                "\(name) reads a topic: each of its partitions counts its offsets by itself, so that no range means all",
+                help: "sluice run reads it from where the sinks stand")
+        }
         if let file { try BacktestRun.refuse(file, configuration) }
         return try await BacktestRun(
             pipeline: pipeline, network: network, range: from...to, file: file, isQuiet: arguments.has("--quiet")

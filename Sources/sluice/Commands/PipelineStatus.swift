@@ -12,6 +12,8 @@ struct PipelineStatus: Sendable {
     /// Microseconds since 1970.
     let now: Int64
     var sinks: [SinkCoverage] = []
+    /// Whether it reads a service whose parts count by themselves: its sinks are those of the parts.
+    var hasParts = false
 
     init(settings: PipelineSettings, status: RunStatus?, letters: [DeadLetterCount], now: Int64) {
         self.settings = settings
@@ -42,6 +44,7 @@ struct PipelineStatus: Sendable {
 
     /// What its sinks lack.
     var gaps: [Gap] {
+        if hasParts { return sinks.flatMap { Gap.list(start: nil, end: nil, sinks: [$0]) } }
         let start = settings.synchronization == nil ? settings.start.block : nil
         // A head that was seen long ago may lie behind what the sinks hold by now.
         let highest = sinks.flatMap(\.held).map(\.last).max()
@@ -100,13 +103,17 @@ struct PipelineStatus: Sendable {
         }
         for sink in sinks {
             let runs = sink.held.map { "\(Amount.grouped($0.first)) to \(Amount.grouped($0.last))" }
-            lines.append("  sink \(sink.sink): " + (runs.isEmpty ? "nothing stored" : "blocks " + runs.joined(separator: ", ")))
+            lines.append(
+                "  sink \(sink.sink): "
+                    + (runs.isEmpty ? "nothing stored" : (hasParts ? "offsets " : "blocks ") + runs.joined(separator: ", ")))
         }
         // What lies ahead is the lag; a hole is what somebody must know of.
         for gap in gaps where gap.kind == .hole {
             let known = gap.since.map { ", known for \(Amount.time(Double(max(0, now - $0)) / 1e6))" } ?? ""
             lines.append(
-                "  \(style.yellow("gap")) \(Amount.grouped(gap.first)) to \(Amount.grouped(gap.last)) in \(gap.sinks.joined(separator: ", "))\(known): sluice backfill --from \(gap.first) --to \(gap.last) \(settings.name) fills it"
+                "  \(style.yellow("gap")) \(Amount.grouped(gap.first)) to \(Amount.grouped(gap.last)) in \(gap.sinks.joined(separator: ", "))\(known): "
+                    + (hasParts
+                        ? "the topic had deleted them" : "sluice backfill --from \(gap.first) --to \(gap.last) \(settings.name) fills it")
             )
         }
         if !letters.isEmpty {

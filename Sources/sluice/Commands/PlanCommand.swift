@@ -56,7 +56,7 @@ private struct Plan {
     private var costs: [NetworkCost] {
         configuration.networks.compactMap { network in
             let own = configuration.pipelines.filter { $0.networks.contains(network.name) }
-            guard !own.isEmpty else { return nil }
+            guard !own.isEmpty, network.service == nil else { return nil }
             let calls = Catalog.fetch(own.map { Catalog.read(by: $0) }, on: network).calls
             return NetworkCost(
                 network: network.name, pipelines: own.map(\.name),
@@ -70,10 +70,19 @@ private struct Plan {
 
     private func calls(_ fetch: FetchSummary) -> UInt64? { blocks.map { UInt64((Double($0) * fetch.callsPerBlock).rounded(.up)) } }
 
+    /// Whether it reads a service, which has no blocks that could be counted.
+    private func readsService(_ pipeline: PipelineSettings) -> Bool { configuration.network(pipeline.network)?.service != nil }
+
+    /// What a network that is no chain says of itself, a line each.
+    private func facts(_ network: NetworkSettings) -> [String] {
+        network.service.flatMap { service in Catalog.service(network)?.facts(service.options) } ?? []
+    }
+
     private func start(_ stream: PipelineSettings.Stream) -> String { stream.start.block.map { Amount.grouped($0) } ?? "latest" }
 
     private func sources(_ pipeline: PipelineSettings) -> String {
-        pipeline.streams.map { "\($0.network) from block \(start($0))" }.joined(separator: " + ")
+        if readsService(pipeline) { return pipeline.network }
+        return pipeline.streams.map { "\($0.network) from block \(start($0))" }.joined(separator: " + ")
     }
 
     /// A sink with what happens when it is slower than what comes, unless it sets the pace.
@@ -95,6 +104,10 @@ private struct Plan {
         for cost in costs { lines += cost.lines(blocks: blocks, style: style) }
         lines += ["", style.bold("networks")]
         for network in configuration.networks {
+            if let service = network.service {
+                lines += ["  \(network.name): \(service.type), final at once"] + facts(network).map { "    \($0)" }
+                continue
+            }
             lines.append(
                 "  \(network.name): chain \(network.chainID), \(network.kind), final at \(network.finalityDepth) blocks where the endpoint does not say, verify \(network.verify.rawValue)"
             )
@@ -130,9 +143,11 @@ private struct Plan {
             let head = call.perBlockAtHead == call.perBlock ? "" : " (at the head \(Amount.fixed(call.perBlockAtHead, 2)))"
             lines.append("  fetch \(call.method): \(call.what), \(Amount.fixed(call.perBlock, 2)) calls a block\(head)")
         }
-        lines.append(
-            "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block\(each)"
-                + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
+        if !readsService(pipeline) {
+            lines.append(
+                "  \(Amount.fixed(fetch.callsPerBlock, 2)) calls a block\(each)"
+                    + (calls(fetch).map { ", \(Amount.grouped($0)) calls for \(Amount.grouped(blocks ?? 0)) blocks" } ?? ""))
+        }
         for schema in schemas(pipeline) {
             var table = TextTable(["column", "type", "null", "meaning"])
             for (column, field) in zip(ScanColumn.native(schema), schema.fields) {
@@ -153,6 +168,8 @@ private struct Plan {
                     .members([
                         "network": .string(network.name), "chain_id": .integer(network.chainID),
                         "kind": .string("\(network.kind)"), "verify": .string(network.verify.rawValue),
+                        "type": .string(network.service?.type ?? ConfigCatalog.ethereum),
+                        "facts": .array(facts(network).map { .string($0) }),
                         "endpoints": .array(network.endpoints.map { .string($0.url.description) }),
                     ])
                 }),

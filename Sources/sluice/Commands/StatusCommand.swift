@@ -53,6 +53,11 @@ extension PipelineStatus {
         }
         return reports.map { report in
             var report = report
+            if configuration.network(report.settings.network)?.service != nil {
+                report.sinks = holdings.parts(of: report.settings.name)
+                report.hasParts = true
+                return report
+            }
             report.sinks = report.settings.sinks.map { name in
                 let holdsBack = configuration.sink(name).flatMap { Catalog.sink($0.type)?.holdsBack($0.options) } ?? false
                 return holdings.coverage(
@@ -114,6 +119,12 @@ private struct Holdings {
     }
 
     func told(_ pipeline: String, _ sink: String) -> [HeldBlocks] { told[Key(pipeline: pipeline, sink: sink)] ?? [] }
+
+    /// What sinks hold of the parts of a service, by its own numbers each: only the run knows them.
+    func parts(of pipeline: String) -> [SinkCoverage] {
+        told.filter { $0.key.pipeline == pipeline && $0.key.sink.contains(" ") }.sorted { $0.key.sink < $1.key.sink }
+            .map { SinkCoverage(sink: $0.key.sink, held: $0.value.sorted { $0.first < $1.first }) }
+    }
 
     /// What a sink holds: by its own word where there is one, else by what the run told.
     /// - Parameters:
