@@ -11,8 +11,7 @@ stores are compared by the tests themselves.
 import json
 import subprocess
 import sys
-
-import duckdb
+import time
 
 
 def kcat(*arguments, stdin=None, fails=False):
@@ -42,7 +41,6 @@ def transaction(brokers, topic, first, count, how):
     child = subprocess.Popen(["kcat", *settings], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     child.stdin.write(text)
     child.stdin.flush()
-    import time
     until = time.monotonic() + 20
     while time.monotonic() < until and not ends_beyond(brokers, topic):
         time.sleep(0.05)
@@ -87,6 +85,8 @@ def records(brokers, topic):
 
 
 def duckdb_rows(place):
+    import duckdb
+
     base = duckdb.connect(place, read_only=True)
     rows = base.execute(
         "SELECT chain_id, topic, \"partition\", record_offset, key, value, epoch_ms(\"timestamp\"), value_json, value_text "
@@ -99,7 +99,8 @@ def postgres_rows(place):
     url, schema = place.split("#")
     script = (
         f"SELECT chain_id, topic, partition, record_offset, encode(key, 'hex'), encode(value, 'hex'), "
-        f"round(extract(epoch FROM timestamp) * 1000), '', '' FROM {schema}.kafka_records ORDER BY ctid;")
+        f"round(extract(epoch FROM timestamp) * 1000), '', '' FROM {schema}.kafka_records ORDER BY xmin::text::bigint, record_offset;")
+
     def ask(text):
         done = subprocess.run(["psql", url, "-At", "-F", "\t", "-P", "null=NULL", "-c", text], capture_output=True, text=True, timeout=110)
         if done.returncode != 0:
@@ -124,7 +125,7 @@ def compare(brokers, topic, kind, place):
         if (partition, offset) in seen:
             faults.append(f"{partition}/{offset} is there twice")
         seen[partition, offset] = (chain, key, value, when)
-        # In the order in which they were written, each key's records ascend.
+        # In the order in which they were written (in PostgreSQL by transactions, whose rows are there at once), each key's records ascend.
         if orders.get((partition, key), -1) > offset:
             faults.append(f"{partition}/{offset} stands behind a later record of its key")
         orders[partition, key] = offset

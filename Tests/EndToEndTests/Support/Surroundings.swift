@@ -78,6 +78,8 @@ enum Surroundings {
 
     /// A broker of the tests' own, which is gone with this program; nil where nothing is installed that could read what it has.
     static var kafka: String? { broker?.variables["SLUICE_TEST_KAFKA"] }
+    /// Where that broker can be told what to do.
+    static var kafkaControl: String? { broker?.variables["SLUICE_TEST_KAFKA_CONTROL"] }
     private static let broker = TestServices.hasKafkaReader ? services(["kafka"]) : nil
 
     /// The long form: 200 kills instead of 12.

@@ -28,7 +28,7 @@ actor KafkaFeed {
             [
                 ("isolation.level", "read_committed"), ("enable.partition.eof", "true"), ("auto.offset.reset", "error"),
                 ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("check.crcs", "true"),
-                ("fetch.wait.max.ms", "100"), ("queued.max.messages.kbytes", "16384"),
+                ("fetch.wait.max.ms", "100"), ("queued.max.messages.kbytes", "4096"),
                 ("fetch.error.backoff.ms", "100"), ("allow.auto.create.topics", "false"),
             ])
         guard let topic = rd_kafka_topic_new(client.handle, options.topic, nil) else {

@@ -31,7 +31,7 @@ actor KafkaMember: SourceMembership {
     func join() throws {
         var own = [
             ("group.id", group), ("enable.auto.commit", "false"), ("enable.auto.offset.store", "false"), ("auto.offset.reset", "latest"),
-            ("partition.assignment.strategy", "cooperative-sticky"), ("session.timeout.ms", "\(options.sessionTimeout.milliseconds)"),
+            ("partition.assignment.strategy", "range,roundrobin"), ("session.timeout.ms", "\(options.sessionTimeout.milliseconds)"),
             ("heartbeat.interval.ms", "\(max(100, options.sessionTimeout.milliseconds / 4))"),
             ("max.poll.interval.ms", "\(max(300_000, options.sessionTimeout.milliseconds))"), ("allow.auto.create.topics", "false"),
             ("fetch.wait.max.ms", "100"), ("topic.metadata.refresh.interval.ms", "10000"),
@@ -80,15 +80,14 @@ actor KafkaMember: SourceMembership {
         let list = list(parts.map(\.number))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for index in 0..<Int(list.pointee.cnt) { list.pointee.elems[index].offset = Int64(RD_KAFKA_OFFSET_END) }
-        if let failure = rd_kafka_incremental_assign(client.handle, list) { try client.take(failure, doing: "taking partitions") }
+        try require(rd_kafka_assign(client.handle, list), client, "taking partitions")
         rd_kafka_pause_partitions(client.handle, list)
     }
 
     func giveBack(_ parts: [SourcePart]) throws {
         let client = try open()
-        let list = list(parts.map(\.number))
-        defer { rd_kafka_topic_partition_list_destroy(list) }
-        if let failure = rd_kafka_incremental_unassign(client.handle, list) { try client.take(failure, doing: "giving partitions back") }
+        // By the protocols that are asked for it is always all of them.
+        try require(rd_kafka_assign(client.handle, nil), client, "giving partitions back")
     }
 
     func tell(_ ends: [SourcePart: UInt64]) throws {
@@ -158,6 +157,5 @@ func kafkaRebalanced(
         return state.isLeaving
     }
     guard isLeaving else { return }
-    let failure = assigns ? rd_kafka_incremental_assign(handle, list) : rd_kafka_incremental_unassign(handle, list)
-    if let failure { rd_kafka_error_destroy(failure) }
+    _ = rd_kafka_assign(handle, assigns ? list : nil)
 }
