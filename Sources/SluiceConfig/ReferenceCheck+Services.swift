@@ -31,6 +31,12 @@ extension ReferenceCheck {
                 start.keyMark, "\(path).start", "the parts of \"\(name)\" have no start in common",
                 "say start: earliest or latest at networks.\(name)")
         }
+        for (index, use) in (object.value("sinks")?.list ?? []).enumerated() {
+            guard let policy = use.object?.value("when_full"), policy.string == "drop_newest" else { continue }
+            decoder.report(
+                policy.mark, "\(path).sinks[\(index)].when_full", "what is left out of \"\(name)\" could not be read again",
+                "say block or spill")
+        }
         guard let group = service.string(ifSet: "group"), !group.contains("{pipeline}") else { return }
         let place = "\(service.string(ifSet: "brokers") ?? "") \(service.string(ifSet: "topic") ?? "") \(group)"
         if let other = groups.updateValue(entry.key, forKey: place) {

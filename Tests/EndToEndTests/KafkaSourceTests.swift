@@ -37,8 +37,8 @@ extension EndToEnd {
                 let said = try await box.output(
                     "query", "-c", reader.config, "--format", "csv",
                     "SELECT record_offset, value_text, value_json, headers, value IS NULL AS gone, key_text FROM kafka_records ORDER BY 1")
-                let lines = said.split(separator: "\n").map(String.init)
-                #expect(lines.count == 7, "\(said)")
+                let lines = said.split(whereSeparator: \.isNewline).map(String.init)
+                try #require(lines.count == 7, "\(said)")
                 #expect(
                     lines[1].hasPrefix("0,plain text,,") && lines[1].contains("\"\"key\"\":\"\"a\"\",\"\"value\"\":\"\"2\"\""),
                     "\(lines[1])")
@@ -69,7 +69,7 @@ extension EndToEnd {
                 #expect(found == Topic.Comparison(rows: 350, records: 350, faults: [], partitions: 2, segments: 2))
                 // Marks of transactions are offsets, too: no hole is left for the next run.
                 let ends = try await reader.ends(2)
-                #expect(ends.values.reduce(0, +) > 650)
+                #expect(ends.values.reduce(0, +) > 352, "nothing was aborted")
                 #expect(try await topic.committed(reader.group) == ends)
             }
         }

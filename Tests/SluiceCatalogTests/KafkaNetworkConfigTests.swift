@@ -47,19 +47,25 @@ import Testing
             (
                 topic, "p: { network: orders, register: blocks, sinks: [w] }",
                 [
-                    "3:41: pipelines.p: the register \"blocks\" is read from a network of type ethereum, and \"orders\" is of type kafka; ask for another register, or name another network"
+                    "3:46: pipelines.p: the register \"blocks\" is read from a network of type ethereum, and \"orders\" is of type kafka; ask for another register, or name another network"
                 ]
             ),
             (
                 topic, "p: { network: simulated, registers: [blocks, kafka_records], sinks: [w] }",
                 [
-                    "3:60: pipelines.p: the register \"kafka_records\" is read from a network of type kafka, and \"simulated\" is of type ethereum; ask for another register, or name another network"
+                    "3:59: pipelines.p: the register \"kafka_records\" is read from a network of type kafka, and \"simulated\" is of type ethereum; ask for another register, or name another network"
                 ]
             ),
             (
                 topic, "p: { network: orders, register: kafka_records, start: 5, sinks: [w] }",
                 [
                     "3:61: pipelines.p.start: the parts of \"orders\" have no start in common; say start: earliest or latest at networks.orders"
+                ]
+            ),
+            (
+                topic, "p: { network: orders, register: kafka_records, sinks: [{ sink: w, when_full: drop_newest }] }",
+                [
+                    "3:91: pipelines.p.sinks[0].when_full: what is left out of \"orders\" could not be read again; say block or spill"
                 ]
             ),
             (
@@ -75,7 +81,7 @@ import Testing
             ),
             (
                 topic + ", start: 7", "p: { network: orders, register: kafka_records, sinks: [w] }",
-                ["1:124: networks.orders.start: expected one of earliest, latest, found \"7\""]
+                ["1:122: networks.orders.start: expected one of earliest, latest, found \"7\""]
             ),
         ])
     func wrong(_ network: String, _ pipelines: String, _ expected: [String]) {

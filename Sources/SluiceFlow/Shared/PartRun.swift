@@ -54,13 +54,14 @@ final class PartRun: Sendable {
         return Self.end(of: known.values.map(\.durable), from: start)
     }
 
-    /// The same of what sinks hold. What lies behind a hole does not count: somebody else may have to fill it.
+    /// The same of what sinks hold. Each goes on behind its newest blocks, or fills what it lacks from a start on: what lies behind a hole
+    /// there does not count.
     static func end(of held: [[Segment]], from start: UInt64?) -> UInt64? {
         var ends: [UInt64] = []
         for segments in held {
-            guard let first = segments.first(where: { $0.last.number + 1 >= start ?? 0 }) else { return nil }
-            if let start, first.first > start { return nil }
-            ends.append(first.last.number + 1)
+            let segment = start.map { start in segments.first { $0.last.number + 1 >= start } } ?? segments.last
+            guard let segment, segment.first <= start ?? .max else { return nil }
+            ends.append(segment.last.number + 1)
         }
         return ends.min()
     }

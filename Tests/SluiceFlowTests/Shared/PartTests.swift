@@ -12,8 +12,8 @@ import Testing
     func ends() {
         #expect(PartRun.end(of: [[segment(0...9)], [segment(3...6)]], from: nil) == 7)
         #expect(PartRun.end(of: [[segment(0...9)], []], from: nil) == nil)
-        #expect(PartRun.end(of: [[segment(0...9), segment(20...29)]], from: nil) == 10)
-        // What lies below the first wanted one is lost, and nobody fills it.
+        // What lies below the newest ones was lost once, or below the first wanted one is now: nobody fills it.
+        #expect(PartRun.end(of: [[segment(0...9), segment(20...29)]], from: nil) == 30)
         #expect(PartRun.end(of: [[segment(0...9), segment(20...29)]], from: 20) == 30)
         #expect(PartRun.end(of: [[segment(0...9)]], from: 20) == nil)
         #expect(PartRun.end(of: [[segment(0...9)]], from: 10) == 10)

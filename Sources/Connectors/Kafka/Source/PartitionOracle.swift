@@ -26,10 +26,10 @@ struct PartitionOracle: Oracle {
 
     private static func head(_ end: UInt64) -> ChainHead { ChainHead(latest: end > 0 ? end - 1 : 0, finalized: end > 0 ? end - 1 : 0) }
 
-    /// Nothing is ever undone; but the topic may be another one by now, or no longer have what comes next.
+    /// Nothing is ever undone; but the topic may be another one by now.
     func settle(_ position: Position, finalized: UInt64?) async throws -> Position {
         try requireOwn(position)
-        try require(position.number + 1, within: try await source.lookup.ends(of: part))
+        try requireEnd(behind: position.number + 1, try await source.lookup.ends(of: part))
         return position
     }
 
@@ -55,18 +55,21 @@ struct PartitionOracle: Oracle {
 
     /// Makes sure that what is wanted next is there, or will be.
     private func require(_ next: UInt64, within ends: KafkaLookup.Ends) throws {
-        if next > ends.end {
-            throw SluiceError(
-                .kafkaTopic, .pause,
-                "\(part) at \(options.access.brokers) ends at offset \(ends.end), but its records up to \(next - 1) are there already: the topic was made anew",
-                mend: "give the network another name, which makes it another one for all sinks")
-        }
+        try requireEnd(behind: next, ends)
         if next < ends.first {
             throw SluiceError(
                 .recordsLost, .pause,
                 "\(part) at \(options.access.brokers) begins at offset \(ends.first): records \(next) to \(ends.first - 1) were deleted before they were read",
                 mend: "say on_loss: continue to go on behind them; they stay visible as a gap")
         }
+    }
+
+    private func requireEnd(behind next: UInt64, _ ends: KafkaLookup.Ends) throws {
+        guard next > ends.end else { return }
+        throw SluiceError(
+            .kafkaTopic, .pause,
+            "\(part) at \(options.access.brokers) ends at offset \(ends.end), but its records up to \(next - 1) are there already: the topic was made anew",
+            mend: "give the network another name, which makes it another one for all sinks")
     }
 
     // MARK: - Reading
