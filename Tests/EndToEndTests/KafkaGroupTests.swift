@@ -81,6 +81,37 @@ extension EndToEnd {
             }
         }
 
+        @Test("records that a store refuses are dead letters, the others and the offsets go on, and a replay brings them when they fit")
+        func refused() async throws {
+            try await Sandbox.run { box in
+                let topic = try await Topic(box, partitions: 2)
+                let reader = TopicReader(topic, "main", .postgres)
+                try await topic.produce(0, 10)
+                try await reader.run(through: try await reader.ends(2))
+                _ = try await reader.psql(
+                    "ALTER TABLE kafka_records ADD CONSTRAINT few CHECK ((value_json::jsonb->>'number')::int % 10 <> 7 OR record_offset < 5)"
+                )
+                try await topic.produce(10, 200)
+                let child = try reader.start()
+                let ends = try await reader.ends(2)
+                try await reader.committed(ends, child)
+                let lacking = try await reader.compare().faults
+                #expect(!lacking.isEmpty && lacking.allSatisfy { $0.hasSuffix("is missing") }, "\(lacking)")
+                let listed = try await box.output("dlq", "list", "--limit", "1000", "-c", reader.config)
+                #expect(listed.contains("of kafka_records in store"), "\(listed)")
+                _ = try await reader.psql("ALTER TABLE kafka_records DROP CONSTRAINT few")
+                let replayed = try await box.sluice("dlq", "replay", "--pipeline", "main", "-c", reader.config)
+                #expect(replayed.ending == .exited(0), "\(replayed.errors)")
+                let found = try await reader.compare()
+                #expect(found.rows == 210 && found.records == 210)
+                // What was replayed stands where it was put, not where it would have stood.
+                #expect(found.faults.allSatisfy { $0.hasSuffix("stands behind a later record of its key") }, "\(found.faults)")
+                child.send(SIGTERM)
+                #expect(try await child.wait() == .exited(143), "\(child.errors.suffix(2000))")
+                #expect(try await topic.committed(reader.group) == ends)
+            }
+        }
+
         @Test("one that was stopped for longer than its session does not write what others read by then, and goes on")
         func asleep() async throws {
             try await Sandbox.run { box in

@@ -8,6 +8,7 @@ final class PartRun: Sendable {
     private let hub: Hub
     private let lanes: PipelineLanes
     private let progress = LaneProgress()
+    private let watch = RunWatch()
     private let sinks: Int
     /// The first offset that is wanted when those before it are lost.
     private let start: UInt64?
@@ -28,22 +29,23 @@ final class PartRun: Sendable {
         self.lanes = PipelineLanes(definition, hub: hub, until: nil, lanes: lanes, progress: progress, notify: notify)
     }
 
-    /// Works until it has ended.
-    func work() async -> Branch.End {
+    /// Works until it has ended; to be called once.
+    func work() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.hub.run() }
             hub.join(lanes.branches)
             await lanes.work()
             hub.end()
         }
-        return await lanes.ended()
+        watch.end(await lanes.ended()) {}
     }
 
     /// Asks it to end in good order: what was read still lands.
     func leave() { lanes.leave() }
-    func ended() async -> Branch.End { await lanes.ended() }
+    /// Returns when nothing is done for it any more.
+    func ended() async -> Branch.End { await watch.ended() }
     /// How it ended, when it has.
-    var end: Branch.End? { get async { lanes.hasEnded ? await lanes.ended() : nil } }
+    var end: Branch.End? { get async { watch.isOver ? await watch.ended() : nil } }
 
     var snapshot: PipelineProgress.Snapshot { progress.snapshot }
 

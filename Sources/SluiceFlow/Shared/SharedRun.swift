@@ -160,7 +160,7 @@ final class SharedRun: PipelineRun {
             state.parts[part] = run
             state.live.remove(part)
         }
-        group.addTask { _ = await run.work() }
+        group.addTask { await run.work() }
     }
 
     /// Lets parts end in good order, and tells how far they have come.

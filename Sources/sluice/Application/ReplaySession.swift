@@ -69,6 +69,12 @@ struct ReplaySession {
     private func replay(
         _ letters: [DeadLetterRecord], of stream: StreamID, _ application: Application, _ branches: inout [StreamID: Branch]
     ) async throws {
+        if let pipeline = configuration.pipelines.first(where: { $0.name == stream.pipeline }), application.shared[pipeline.network] != nil
+        {
+            // Its streams are opened by whoever has the partition, and nobody else.
+            let words = "letters of a topic are replayed by sluice run, while it has their partition: start it, then replay them"
+            return try await store.note(letters.map { ReplayResult($0, .impossible(words)) })
+        }
         guard let pipeline = configuration.pipelines.first(where: { $0.name == stream.pipeline }),
             let network = configuration.network(pipeline.network), network.chainID == stream.chainID,
             let hub = application.hubs[network.name],

@@ -131,6 +131,15 @@ struct TopicReader {
         }
     }
 
+    /// Runs SQL in the schema of the tables, and returns what it prints.
+    func psql(_ sql: String) async throws -> String {
+        let child = try ChildProgram(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", Surroundings.postgres ?? "", "-c", "SET search_path TO \"\(schema)\"; \(sql)"],
+            in: topic.box.folder, log: "psql-\(UInt32.random(in: 0 ... .max))")
+        #expect(try await child.wait() == .exited(0), "\(child.errors)")
+        return child.output
+    }
+
     /// Where the topic's partitions end.
     func ends(_ partitions: Int) async throws -> [Int: Int] {
         var ends: [Int: Int] = [:]
