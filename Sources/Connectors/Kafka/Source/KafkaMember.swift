@@ -40,7 +40,7 @@ actor KafkaMember: SourceMembership {
         let made = try KafkaClient(RD_KAFKA_CONSUMER, options.access, own, sharesOut: true)
         rd_kafka_poll_set_consumer(made.handle)
         try source.requireTopic(made)
-        let topics = list([RD_KAFKA_PARTITION_UA])
+        let topics = try list([RD_KAFKA_PARTITION_UA])
         defer { rd_kafka_topic_partition_list_destroy(topics) }
         try require(rd_kafka_subscribe(made.handle, topics), made, "joining group \(group)")
         client = made
@@ -77,7 +77,7 @@ actor KafkaMember: SourceMembership {
 
     func take(_ parts: [SourcePart]) throws {
         let client = try open()
-        let list = list(parts.map(\.number))
+        let list = try list(parts.map(\.number))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for index in 0..<Int(list.pointee.cnt) { list.pointee.elems[index].offset = Int64(RD_KAFKA_OFFSET_END) }
         try require(rd_kafka_assign(client.handle, list), client, "taking partitions")
@@ -93,7 +93,7 @@ actor KafkaMember: SourceMembership {
     func tell(_ ends: [SourcePart: UInt64]) throws {
         let client = try open()
         guard !ends.isEmpty else { return }
-        let list = list(ends.keys.map(\.number))
+        let list = try list(ends.keys.map(\.number))
         defer { rd_kafka_topic_partition_list_destroy(list) }
         for index in 0..<Int(list.pointee.cnt) {
             let number = list.pointee.elems[index].partition
@@ -135,10 +135,12 @@ actor KafkaMember: SourceMembership {
     }
 
     /// Partitions of the topic as the library has them.
-    private func list(_ partitions: [Int32]) -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t> {
-        let list = rd_kafka_topic_partition_list_new(Int32(partitions.count))
+    private func list(_ partitions: [Int32]) throws -> UnsafeMutablePointer<rd_kafka_topic_partition_list_t> {
+        guard let list = rd_kafka_topic_partition_list_new(Int32(partitions.count)) else {
+            throw SluiceError(.kafkaFailed, .fatal, "no memory for \(partitions.count) partitions of \(options.topic)")
+        }
         for partition in partitions { rd_kafka_topic_partition_list_add(list, options.topic, partition) }
-        return list!
+        return list
     }
 }
 
