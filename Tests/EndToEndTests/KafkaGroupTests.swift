@@ -97,7 +97,7 @@ extension EndToEnd {
                 try await reader.committed(ends, child)
                 let lacking = try await reader.compare().faults
                 #expect(!lacking.isEmpty && lacking.allSatisfy { $0.hasSuffix("is missing") }, "\(lacking)")
-                let listed = try await box.output("dlq", "list", "--limit", "1000", "-c", reader.config)
+                let listed = try await box.output("dlq", "list", "--json", "--limit", "1000", "-c", reader.config)
                 #expect(listed.contains("of kafka_records in store"), "\(listed)")
                 _ = try await reader.psql("ALTER TABLE kafka_records DROP CONSTRAINT few")
                 let replayed = try await box.sluice("dlq", "replay", "--pipeline", "main", "-c", reader.config)

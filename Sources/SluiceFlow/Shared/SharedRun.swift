@@ -129,6 +129,7 @@ final class SharedRun: PipelineRun {
                     case .revoked(let parts, let areLost):
                         await give(parts, of: member, areLost: areLost, &told)
                         forget(parts)
+                        failures.forget(parts)
                         try await member.giveBack(parts)
                     }
                     if let failure = try await failure(&failures, in: &group) { result = .success(.failed(failure)) }
@@ -252,6 +253,9 @@ struct PartFailures {
     private var since: [SourcePart: MonotonicTime] = [:]
 
     init(grace: Duration) { self.grace = grace }
+
+    /// What becomes ours again begins anew.
+    mutating func forget(_ parts: [SourcePart]) { for part in parts { since[part] = nil } }
 
     /// Another process that has fenced this one off is right if the part is not ours any more, of which we may hear a little later.
     mutating func isFinal(_ part: SourcePart, _ error: any Error, at now: MonotonicTime) -> Bool {

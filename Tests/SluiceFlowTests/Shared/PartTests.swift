@@ -30,6 +30,9 @@ import Testing
         #expect(isFull)
         let found = [1, 10, 11].map { failures.isFinal(part, fenced, at: at($0)) }
         #expect(found == [false, false, true])
+        failures.forget([part])
+        let isFinalAnew = failures.isFinal(part, fenced, at: at(12))
+        #expect(!isFinalAnew)
     }
 
     @Test("of parts that count from 0 each, what is missing of all together is the sum of what each lacks")

@@ -58,7 +58,8 @@ public final class KafkaSource: SharedSource {
 
     /// - Throws: `kafka_topic` when the topic is not there.
     func requireTopic(_ client: KafkaClient) throws {
-        if (try client.topics(within: options.access.timeoutMilliseconds)[options.topic] ?? 0) == 0 { throw noTopic }
+        // Whoever is asked to stop meanwhile does so only afterwards; who waits for brokers asks again.
+        if (try client.topics(within: min(options.access.timeoutMilliseconds, 5000))[options.topic] ?? 0) == 0 { throw noTopic }
     }
 }
 
