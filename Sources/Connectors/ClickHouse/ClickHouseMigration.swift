@@ -38,8 +38,13 @@ struct ClickHouseMigration {
                 "CREATE DATABASE IF NOT EXISTS \(ClickHouseSQL.quoted(options.database))\(tables.onCluster)",
                 doing: "making database \(options.database)")
         }
+        let record = ClickHouseRecord(connection: connection, tables: tables)
+        let applied = try await record.applied()
+        try MigrationPlan(known: ClickHouseMigrations.all.map(\.migration), sets: [], applied: applied).requireUsable(shown)
         if try await engine(ClickHouseTables.ledger) == nil {
             for statement in tables.ledgerCreation { try await connection.execute(statement, doing: "preparing \(options.database)") }
+            // Where it is there already, its user may not have the right to make a table more: `sluice migrate` records it.
+            try await record.add(ClickHouseScript.bookkeeping.migration)
         }
         let ledgers = try await ledgers()
         var own = ledgers.first { $0.stream == stream } ?? ClickHouseLedger(stream: stream)

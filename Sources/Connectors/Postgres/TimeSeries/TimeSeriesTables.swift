@@ -21,20 +21,24 @@ struct TimeSeriesTables {
 
     /// What follows the creation of a table: nothing on a plain server, where the creation itself says it.
     func shaping(_ table: Schema, time: String) -> [String] {
+        shaping(table.name, time: time, order: table.blockNumberField ?? time)
+    }
+
+    /// - Parameter order: the column by which rows lie in a chunk that is compressed, the newest first.
+    func shaping(_ table: String, time: String, order: String) -> [String] {
         guard edition != .plain else { return [] }
         var statements = [
-            "SELECT create_hypertable(\(regclass(table.name)), by_range(\(literal(time)), \(interval(options.chunkSeconds))), create_default_indexes => false)"
+            "SELECT create_hypertable(\(regclass(table)), by_range(\(literal(time)), \(interval(options.chunkSeconds))), create_default_indexes => false)"
         ]
         guard edition == .full else { return statements }
         if let after = options.compressAfterSeconds {
-            let block = table.blockNumberField.map(quoted) ?? quoted(time)
             statements.append(
-                "ALTER TABLE \(PostgresTables.name(table, in: schema)) SET (timescaledb.compress, timescaledb.compress_segmentby = 'chain_id', "
-                    + "timescaledb.compress_orderby = \(literal("\(block) DESC")))")
-            statements.append("SELECT add_compression_policy(\(regclass(table.name)), \(interval(after)), if_not_exists => true)")
+                "ALTER TABLE \(quoted(schema)).\(quoted(table)) SET (timescaledb.compress, timescaledb.compress_segmentby = 'chain_id', "
+                    + "timescaledb.compress_orderby = \(literal("\(quoted(order)) DESC")))")
+            statements.append("SELECT add_compression_policy(\(regclass(table)), \(interval(after)), if_not_exists => true)")
         }
         if let after = options.dropAfterSeconds {
-            statements.append("SELECT add_retention_policy(\(regclass(table.name)), \(interval(after)), if_not_exists => true)")
+            statements.append("SELECT add_retention_policy(\(regclass(table)), \(interval(after)), if_not_exists => true)")
         }
         return statements
     }

@@ -1,0 +1,5 @@
+/// Tables that can be asked for by name, and that `sluice migrate` makes.
+public enum ClickHouseTableSet: String, Sendable, Hashable, CaseIterable {
+    /// Avalanche's chains, blocks, transfers, staking, metrics, exchanges and bridges.
+    case avalanche
+}
