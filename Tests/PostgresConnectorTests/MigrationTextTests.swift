@@ -25,6 +25,17 @@ import Testing
             ])
     }
 
+    @Test("the sets' tables are those that their migrations make")
+    func tables() {
+        for set in PostgresTableSet.allCases {
+            let made = PostgresMigrations.all.filter { $0.migration.set == set.rawValue }.flatMap(\.migration.definition).compactMap {
+                line in
+                line.hasPrefix("CREATE TABLE {schema}.") ? line.dropFirst(22).split(separator: " ").first.map(String.init) : nil
+            }
+            #expect(made.sorted() == set.tables.sorted() && Set(made).count == made.count)
+        }
+    }
+
     @Test("the full edition is asked for hypertables, compression, retention and continuous aggregates")
     func full() throws {
         let tables = try script(PostgresMigrations.networkMetrics, .full, options())

@@ -113,6 +113,11 @@ struct ClickHouseMigration {
                         "restore it, or drop all tables of \(stream.pipeline) and its row in \(ClickHouseTables.ledger) so that they are filled again"
                 )
             }
+            if let set = options.tableSets.first(where: { $0.tables.contains(schema.name) }) {
+                throw SluiceError(
+                    .clickhouseSchema, .pause, "table \(schema.name) in \(shown) is of the set \(set.rawValue) and not made yet",
+                    mend: "run sluice migrate apply")
+            }
             for statement in try tables.creation(schema) { try await connection.execute(statement, doing: "making table \(schema.name)") }
         }
         var found = try await columns(local)

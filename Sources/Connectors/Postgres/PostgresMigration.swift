@@ -8,6 +8,8 @@ struct PostgresMigration {
     let shown: String
     /// How tables are cut by time.
     let series: PostgresSeries
+    /// Sets whose tables are made by `sluice migrate` alone.
+    let sets: [PostgresTableSet]
 
     /// Runs inside a transaction; returns the epoch by which this process writes.
     func run(_ tables: [Schema]) throws(SluiceError) -> Int64 {
@@ -84,6 +86,11 @@ struct PostgresMigration {
         ).rows
         let cut = series.cut(of: table)
         guard !found.isEmpty else {
+            if let set = sets.first(where: { $0.tables.contains(table.name) }) {
+                throw SluiceError(
+                    .postgresSchema, .pause, "\(schema).\(table.name) at \(shown) is of the set \(set.rawValue) and not made yet",
+                    mend: "run sluice migrate apply")
+            }
             let creation = PostgresTables.creation(
                 table, in: schema, block: try table.requiredBlockNumber(), cutBy: cut?.time, isPartitioned: cut?.tables.edition == .plain)
             for statement in creation + (cut.map { $0.tables.shaping(table, time: $0.time) } ?? []) {

@@ -1,4 +1,5 @@
 public import SluiceConfig
+import SluiceCore
 
 /// How the PostgreSQL sink connects and writes.
 public struct PostgresSinkOptions: Sendable {
@@ -71,6 +72,19 @@ public struct PostgresSinkOptions: Sendable {
             statementSeconds: Int(options.duration("statement_timeout").components.seconds),
             timeSeries: options.object(ifSet: "time_series").map { TimeSeriesOptions($0) },
             tableSets: (options.value("table_sets")?.list ?? []).compactMap { $0.string.flatMap(PostgresTableSet.init) })
+    }
+
+    /// Makes sure that the server would take names as they are: longer ones it cuts, so that two could become one.
+    func requireNames() throws(SluiceError) {
+        for (what, name) in [("schema", schema)] + (timeSeries?.rollups ?? []).map({ ("rollup", $0.name) }) {
+            let problem =
+                name.isEmpty
+                ? "is empty" : name.utf8.contains(0) ? "has a zero byte" : name.utf8.count > 63 ? "has more than 63 bytes" : nil
+            guard let problem else { continue }
+            throw SluiceError(
+                .postgresSchema, .config, "the name of the \(what) \"\(name.prefix(80))\" of the sink at \(shown) \(problem)",
+                mend: "choose another name")
+        }
     }
 
     /// What a plan says: what becomes of tables that are cut by time depends on the server, which is asked when it is opened.

@@ -51,10 +51,11 @@ actor PostgresStore {
     // MARK: - Streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {
+        try options.requireNames()
         series = try PostgresSeries(options) { try connected() }
         let (epoch, durable) = try transaction("opening \(id)") { connection in
             let migration = PostgresMigration(
-                connection: connection, stream: id, schema: options.schema, shown: options.shown, series: series)
+                connection: connection, stream: id, schema: options.schema, shown: options.shown, series: series, sets: options.tableSets)
             let epoch = try migration.run(tables)
             return (epoch, try read(id, connection))
         }

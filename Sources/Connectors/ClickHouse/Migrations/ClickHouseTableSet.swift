@@ -2,4 +2,9 @@
 public enum ClickHouseTableSet: String, Sendable, Hashable, CaseIterable {
     /// Avalanche's chains, blocks, transfers, staking, metrics, exchanges and bridges.
     case avalanche
+
+    /// The set's tables.
+    var tables: [String] {
+        ClickHouseMigrations.all.filter { $0.migration.set == rawValue }.flatMap(\.tables).map(\.name)
+    }
 }

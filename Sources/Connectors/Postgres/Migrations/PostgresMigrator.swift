@@ -24,6 +24,7 @@ public actor PostgresMigrator: Migrator {
     }
 
     public func look() throws -> MigrationView {
+        try options.requireNames()
         // Whether the server cuts tables by itself shows only when its extension is made: that is taken back, and a connection that has seen it
         // cannot make it again.
         let connection = try PostgresConnection(options)
@@ -45,6 +46,7 @@ public actor PostgresMigrator: Migrator {
         guard let script = scripts.first(where: { $0.migration == migration }) else {
             throw SluiceError(.migrationConflict, .fatal, "there is no migration \(migration.number)")
         }
+        try options.requireNames()
         let connection = try connected()
         // Where an extension may not be made the server is a plain one: that is found out before, as it would end the transaction.
         let (edition, extended) = script.needsEdition ? try settledEdition(connection) : (.plain, nil)

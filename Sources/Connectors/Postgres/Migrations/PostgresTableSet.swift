@@ -10,6 +10,15 @@ public enum PostgresTableSet: String, Sendable, Hashable, CaseIterable {
         "block_metrics", "gas_metrics", "mempool_metrics", "network_health_scores", "mev_metrics", "mev_boost_stats", "mev_block_analysis",
         "l2_network_metrics", "l2_transaction_costs", "l2_tvl_metrics", "ml_alerts",
     ]
+    /// The tables of `provider_imports`.
+    static let imports = [
+        "eth_blocks", "eth_transactions", "eth_transaction_access_list", "eth_withdrawals", "eth_block_import_status", "s3_import_status",
+        "s3_to_db_import_status", "provider_to_s3_import_status", "binance_ticker_metadata", "binance_klines_prices",
+    ]
+
+    /// The set's tables.
+    var tables: [String] { self == .networkMetrics ? Self.metrics : Self.imports }
+
     /// By what they are cut.
     static let metricsTime = "timestamp"
 

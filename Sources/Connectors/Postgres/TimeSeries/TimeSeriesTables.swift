@@ -52,14 +52,7 @@ struct TimeSeriesTables {
     // MARK: - Partitions of a plain server
 
     /// The name of the partition that begins at a time, in seconds since 1970. Long names are cut and told apart by a sum of their letters.
-    static func partition(_ table: String, from start: Int) -> String {
-        let suffix = "_p\(start)"
-        let room = 63 - suffix.utf8.count
-        guard table.utf8.count > room else { return table + suffix }
-        let sum = table.utf8.reduce(UInt32(5381)) { $0 &* 33 &+ UInt32($1) }
-        let mark = "_" + String(sum, radix: 16)
-        return String(decoding: table.utf8.prefix(room - mark.utf8.count), as: UTF8.self) + mark + suffix
-    }
+    static func partition(_ table: String, from start: Int) -> String { PostgresTables.name(table, with: "_p\(start)") }
 
     func creation(ofPartition start: Int, _ table: Schema) -> String {
         "CREATE TABLE IF NOT EXISTS \(quoted(schema)).\(quoted(Self.partition(table.name, from: start))) "
