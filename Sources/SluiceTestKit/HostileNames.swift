@@ -1,4 +1,4 @@
-public import SluiceCore
+import SluiceCore
 
 /// Names that would do harm wherever they are taken for more than names. From a seed, so that a run can be brought back.
 public struct HostileNames {

@@ -1,3 +1,5 @@
+import SluiceCore
+
 /// Tables that can be asked for by name, and that `sluice migrate` makes.
 public enum ClickHouseTableSet: String, Sendable, Hashable, CaseIterable {
     /// Avalanche's chains, blocks, transfers, staking, metrics, exchanges and bridges.

@@ -60,7 +60,7 @@ public actor PostgresMigrator: Migrator {
                 let version = try connection.rows("SHOW server_version", doing: "asking for the version").rows.first?.first ?? nil
                 try record.apply(
                     migration, rendered(script, edition),
-                    server: script.needsEdition ? Self.server(version, edition, extended) : "PostgreSQL \(version ?? "")")
+                    server: script.needsEdition ? Self.server(version, edition, extended) : Self.name(version))
             }
             try connection.execute("COMMIT", doing: "applying to \(place)")
             return !isDone
@@ -104,8 +104,11 @@ public actor PostgresMigrator: Migrator {
         return (edition, found.rows.first?.first ?? nil)
     }
 
+    /// Without what its packager says.
+    private static func name(_ version: String?) -> String { "PostgreSQL \(version?.split(separator: " ").first ?? "")" }
+
     private static func server(_ version: String?, _ edition: TimescaleEdition, _ extended: String?) -> String {
-        let name = "PostgreSQL \(version?.split(separator: " ").first ?? "")"
+        let name = name(version)
         return switch edition {
         case .plain: "\(name) without TimescaleDB"
         case .apache: "\(name), TimescaleDB \(extended ?? "") (Apache edition)"
