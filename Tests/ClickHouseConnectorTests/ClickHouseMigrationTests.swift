@@ -112,7 +112,8 @@ import Testing
         #expect(try await server.rows("SELECT count() FROM %.activity_metrics") == [["0"]])
         #expect(try await apply(server.options) == [5, 6, 7])
 
-        let older = try self.server(kind, "migrate_older")
+        // Its tables are called as some of the set's: that is not asked for here.
+        let older = try Server(kind, "migrate_older")
         let stream = try await older.sink().open(id, tables: SmallChain.schemas)
         _ = try await stream.write(SmallChain.batch(1...5))
         _ = try await stream.flush()

@@ -32,14 +32,14 @@ import Testing
             _ = try await stream.write(
                 Batch(chainID: 1, span: span, tables: [Table(schema: shape, columns: columns.map { $0.finish() }, rowCount: 1)]))
             _ = try await stream.flush()
-            let found = try await server.rows(
-                "SELECT \(ClickHouseSQL.quoted(column)) FROM \(ClickHouseSQL.quoted(database)).\(ClickHouseSQL.quoted(table + "_current"))")
+            let view = "\(ClickHouseSQL.quoted(database)).\(ClickHouseSQL.quoted(table + "_current"))"
+            let found = try await server.connection.rows("SELECT \(ClickHouseSQL.quoted(column)) FROM \(view)", doing: "test")
             #expect(found == [[column]], "database \(database.debugDescription), table \(table.debugDescription)")
             #expect(try await stream.coverage() == [Segment(first: 1, last: span.last)])
-            let made = try await plain.rows(
-                "SELECT name FROM system.tables WHERE database = \(ClickHouseSQL.literal(database)) ORDER BY name")
+            let made = try await plain.connection.rows(
+                "SELECT name FROM system.tables WHERE database = \(ClickHouseSQL.literal(database)) ORDER BY name", doing: "test")
             #expect(Set(made.compactMap(\.first)) == [table, table + "_current", "sluice_streams", "sluice_migrations"])
-            try await plain.execute("DROP DATABASE \(ClickHouseSQL.quoted(database))")
+            try await plain.connection.execute("DROP DATABASE \(ClickHouseSQL.quoted(database))", doing: "test")
         }
         #expect(try await plain.rows("SELECT count(), sum(number) FROM %.canary") == [["3", "3"]])
         #expect(try await plain.rows(others) == before)
