@@ -55,6 +55,27 @@ import Testing
         #expect(old.notes.count == 3 && old.notes[0].contains("FixedString(32)"))
     }
 
+    @Test("a table that is there is held against its engine, key and columns")
+    func held() throws {
+        let table = try #require(ClickHouseMigrations.network.tables.first { $0.name == "subnets" })
+        let types = [
+            "subnet_id": "String", "chain_id": "UInt64", "created_at": "DateTime('UTC')", "sluice_version": "UInt64",
+            "sluice_deleted": "UInt8",
+        ]
+        for key in ["subnet_id", "(subnet_id)", "`subnet_id`"] {
+            try table.require(engine: "ReplicatedReplacingMergeTree", key: key, types, Self.modern, in: "a place")
+        }
+        var wrong = types
+        wrong["chain_id"] = "UInt32"
+        for (engine, key, types) in [
+            ("MergeTree", "subnet_id", types), ("ReplacingMergeTree", "subnet_id, chain_id", types),
+            ("ReplacingMergeTree", "subnet_id", wrong),
+            ("ReplacingMergeTree", "subnet_id", types.filter { $0.key != "sluice_deleted" }),
+        ] {
+            #expect(throws: SluiceError.self) { try table.require(engine: engine, key: key, types, Self.modern, in: "a place") }
+        }
+    }
+
     @Test("options count for the tables of the set as for others")
     func options() throws {
         let made = try made(ClickHouseMigrations.chain, Self.modern) {

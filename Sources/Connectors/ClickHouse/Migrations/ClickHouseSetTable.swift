@@ -163,7 +163,9 @@ struct ClickHouseSetTable: Sendable, Hashable {
         engine: String, key shown: String, _ found: [String: String], _ server: ClickHouseServer, in place: String
     ) throws(SluiceError) {
         let mend = "rename it away, or write to another database"
-        guard engine.hasSuffix("ReplacingMergeTree"), ClickHouseSQL.columns(ofKey: shown) == key else {
+        // Some versions show a key of one column as it was written.
+        let bare = shown.hasPrefix("(") && shown.hasSuffix(")") ? String(shown.dropFirst().dropLast()) : shown
+        guard engine.hasSuffix("ReplacingMergeTree"), ClickHouseSQL.columns(ofKey: bare) == key else {
             throw SluiceError(
                 .clickhouseSchema, .pause,
                 "\(name) in \(place) is a \(engine) sorted by \(shown), not a ReplacingMergeTree sorted by \(key.joined(separator: ", "))",
