@@ -26,10 +26,10 @@ public enum Catalog {
         SinkConnector("parquet", ParquetSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
             ParquetSink(ParquetSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
-        SinkConnector("postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce, facts: { PostgresSinkOptions($0).facts }) {
-            _, options, _ in
-            PostgresSink(PostgresSinkOptions(options))
-        },
+        SinkConnector(
+            "postgres", PostgresSinkOptions.spec, delivery: .exactlyOnce, facts: { PostgresSinkOptions($0).facts },
+            migrator: { PostgresMigrator(PostgresSinkOptions($0)) }
+        ) { _, options, _ in PostgresSink(PostgresSinkOptions(options)) },
         SinkConnector("redis", RedisSinkOptions.spec, delivery: .exactlyOnce) { _, options, _ in RedisSink(RedisSinkOptions(options)) },
         SinkConnector("csv", FilesSinkOptions.spec(.csv), delivery: .exactlyOnce) { _, options, _ in
             FilesSink(FilesSinkOptions(.csv, options))
@@ -40,7 +40,10 @@ public enum Catalog {
         SinkConnector("stdout", StdoutSinkOptions.spec, delivery: .atLeastOnce, holdsBack: true) { name, options, store in
             StdoutSink(StdoutSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
-        SinkConnector("clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in
+        SinkConnector(
+            "clickhouse", ClickHouseSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true,
+            migrator: { ClickHouseMigrator(ClickHouseSinkOptions($0)) }
+        ) { name, options, store in
             ClickHouseSink(ClickHouseSinkOptions(options), segments: StoredSegments(store: store, sink: name))
         },
         SinkConnector("influxdb", InfluxSinkOptions.spec, delivery: .effectivelyOnce, holdsBack: true) { name, options, store in

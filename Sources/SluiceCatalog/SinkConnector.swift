@@ -14,12 +14,15 @@ public struct SinkConnector: Sendable {
     public func holdsBack(_ options: ConfigObject) -> Bool { holdsBack && options.bool(ifSet: "hold_back") != false }
     /// What a plan says of one that is configured so, a line each.
     public let facts: @Sendable (_ options: ConfigObject) -> [String]
+    /// Makes what brings the tables of a store to their shape by numbered steps; nil: the sink's tables are all made when it is opened.
+    public let migrator: (@Sendable (_ options: ConfigObject) -> any Migrator)?
     /// Makes one out of checked options; connects to nothing yet. `name` is the sink's in the configuration.
     public let make: @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
 
     public init(
         _ type: String, _ spec: ObjectSpec, delivery: Delivery, holdsBack: Bool = false,
         facts: @escaping @Sendable (_ options: ConfigObject) -> [String] = { _ in [] },
+        migrator: (@Sendable (_ options: ConfigObject) -> any Migrator)? = nil,
         make: @escaping @Sendable (_ name: String, _ options: ConfigObject, _ store: StateStore) -> any Sink
     ) {
         self.type = type
@@ -27,6 +30,7 @@ public struct SinkConnector: Sendable {
         self.delivery = delivery
         self.holdsBack = holdsBack
         self.facts = facts
+        self.migrator = migrator
         self.make = make
     }
 

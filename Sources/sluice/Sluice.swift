@@ -41,7 +41,7 @@ import SluiceCore
     static let commands: [Command] = [
         .initialise, .run, .backfill, .backtest, .query, .export, .status, .top, .deadLetterList, .deadLetterShow, .deadLetterReplay,
         .deadLetterDrop, .addressList, .addressAdd, .addressRemove,
-        .validate,
+        .migratePlan, .migrateApply, .migrateStatus, .validate,
         .plan, .registers, .simulate, .version, .docs,
     ]
 

@@ -34,24 +34,25 @@ struct Server {
 
     /// - Parameter schema: of the test's own, in lower case.
     init(
-        _ schema: String, commitRows: Int = 1_000_000, timeSeries: TimeSeriesOptions? = nil, variable: String = "SLUICE_TEST_POSTGRES"
+        _ schema: String, commitRows: Int = 1_000_000, timeSeries: TimeSeriesOptions? = nil, variable: String = "SLUICE_TEST_POSTGRES",
+        tableSets: [PostgresTableSet] = []
     ) throws {
         let services = try #require(PostgresTrait.services)
         self.schema = schema
         options = PostgresSinkOptions(
             url: try #require(services.variables[variable]), shown: "127.0.0.1", schema: schema, commitRows: commitRows,
-            timeSeries: timeSeries)
+            timeSeries: timeSeries, tableSets: tableSets)
     }
 
     /// Asks over a connection that the sink does not use.
     func rows(_ sql: String) throws -> [[String?]] {
         let connection = try PostgresConnection(options)
-        try connection.execute("SET search_path TO \"\(schema)\"", doing: "test")
+        try connection.execute("SET search_path TO \(PostgresConnection.quoted(schema))", doing: "test")
         return try connection.rows(sql, doing: "test").rows
     }
 
     func execute(_ sql: String) throws {
         let connection = try PostgresConnection(options)
-        try connection.execute("SET search_path TO \"\(schema)\"; " + sql, doing: "test")
+        try connection.execute("SET search_path TO \(PostgresConnection.quoted(schema)); " + sql, doing: "test")
     }
 }

@@ -38,8 +38,13 @@ struct ClickHouseMigration {
                 "CREATE DATABASE IF NOT EXISTS \(ClickHouseSQL.quoted(options.database))\(tables.onCluster)",
                 doing: "making database \(options.database)")
         }
+        let record = ClickHouseRecord(connection: connection, tables: tables)
+        let applied = try await record.applied()
+        try MigrationPlan(known: ClickHouseMigrations.all.map(\.migration), sets: [], applied: applied).requireUsable(shown)
         if try await engine(ClickHouseTables.ledger) == nil {
             for statement in tables.ledgerCreation { try await connection.execute(statement, doing: "preparing \(options.database)") }
+            // Where it is there already, its user may not have the right to make a table more: `sluice migrate` records it.
+            try await record.add(ClickHouseScript.bookkeeping.migration)
         }
         let ledgers = try await ledgers()
         var own = ledgers.first { $0.stream == stream } ?? ClickHouseLedger(stream: stream)
@@ -107,6 +112,11 @@ struct ClickHouseMigration {
                     mend:
                         "restore it, or drop all tables of \(stream.pipeline) and its row in \(ClickHouseTables.ledger) so that they are filled again"
                 )
+            }
+            if let set = options.tableSets.first(where: { $0.tables.contains(schema.name) }) {
+                throw SluiceError(
+                    .clickhouseSchema, .pause, "table \(schema.name) in \(shown) is of the set \(set.rawValue) and not made yet",
+                    mend: "run sluice migrate apply")
             }
             for statement in try tables.creation(schema) { try await connection.execute(statement, doing: "making table \(schema.name)") }
         }

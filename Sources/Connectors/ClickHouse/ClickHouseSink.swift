@@ -28,11 +28,7 @@ public final class ClickHouseSink: Sink {
     /// - Throws: `retry` when the server cannot be reached, `pause` when it refuses, when a table has another shape, or when it is another stream's
     ///   already; `config` when the options do not fit the tables or the server.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
-        guard !options.endpoint.contains(where: { $0 == "?" || $0 == "#" }) else {
-            throw SluiceError(
-                .clickhouseOptions, .config, "the url of the sink at \(options.shown) has a query",
-                mend: "name database, user and password as options")
-        }
+        try options.requirePlainURL()
         let connection = ClickHouseConnection(http: try await client.http(), options: options)
         let writer = ClickHouseWriter(stream, tables, connection, segments: segments, time: time, writer: random())
         try await writer.open()
@@ -57,6 +53,15 @@ public final class ClickHouseSink: Sink {
             made?.shutdown()
             made = nil
         }
+    }
+}
+
+extension ClickHouseSinkOptions {
+    /// What is asked for goes into the url's query.
+    func requirePlainURL() throws(SluiceError) {
+        guard endpoint.contains(where: { $0 == "?" || $0 == "#" }) else { return }
+        throw SluiceError(
+            .clickhouseOptions, .config, "the url of the sink at \(shown) has a query", mend: "name database, user and password as options")
     }
 }
 

@@ -36,6 +36,10 @@ extension ClickHouseSinkOptions {
             FieldSpec("compression", compressions, "How columns are compressed; `auto` looks at what they hold.", default: "auto"),
             FieldSpec("tables", .map(.object(table), keys: .identifier), "Tables that are not like the others, by name.", default: "{}"),
             FieldSpec(
+                "table_sets", .list(.choice(ClickHouseTableSet.allCases.map(\.rawValue)), count: 0...ClickHouseTableSet.allCases.count),
+                "Sets of tables that `sluice migrate apply` makes in the database: `avalanche` (chains, blocks, transfers, staking, metrics, exchanges, bridges).",
+                default: "[]"),
+            FieldSpec(
                 "cluster", .string,
                 "Make tables on each server of this cluster (`<table>_local`), and write to `Distributed` tables over them."),
             FieldSpec("batch_rows", .int(1...10_000_000), "An insert is made when it holds so many rows.", default: "100000", unit: "rows"),
@@ -56,6 +60,7 @@ extension ClickHouseSinkOptions {
                 options.map("tables").map { ($0.key, Table($0.value.object)) }, uniquingKeysWith: { first, _ in first }),
             batchRows: options.int("batch_rows"), batchBytes: options.bytes("batch_bytes"),
             connectTimeout: options.duration("connect_timeout"), requestTimeout: options.duration("request_timeout"))
+        tableSets = (options.value("table_sets")?.list ?? []).compactMap { $0.string.flatMap(ClickHouseTableSet.init) }
     }
 }
 

@@ -46,6 +46,8 @@ public struct ClickHouseSinkOptions: Sendable {
     public var ttl: Duration?
     public var compression: Compression
     public var tables: [String: Table]
+    /// Sets of tables that `sluice migrate` makes.
+    public var tableSets: [ClickHouseTableSet] = []
     /// An insert is made when it holds as many rows ...
     public var batchRows: Int
     /// ... or as many bytes, as they lie in memory. At the tip, `flush` inserts each block.

@@ -115,15 +115,19 @@ struct ClickHouseTables: Sendable {
         return server.hasDateTime64 ? "\(function)(\(ClickHouseSQL.quoted(time)))" : "\(function)(\(Self.instant(time)), 'UTC')"
     }
 
+    /// Makes sure that the server deletes old rows by itself.
+    func requireTTL() throws(SluiceError) {
+        guard !server.hasTTL else { return }
+        throw SluiceError(
+            .clickhouseOptions, .config, "ClickHouse \(server.version) at \(options.shown) does not delete old rows by itself",
+            mend: "leave ttl out, or use ClickHouse 19.6 or later")
+    }
+
     /// - Parameter type: of the column that tells the time, where there is one; nil: as it would be made.
     func ttl(_ table: Schema, type: String? = nil) throws(SluiceError) -> String? {
         let own = options.tables[table.name]?.ttl
         guard let ttl = own ?? options.ttl else { return nil }
-        guard server.hasTTL else {
-            throw SluiceError(
-                .clickhouseOptions, .config, "ClickHouse \(server.version) at \(options.shown) does not delete old rows by itself",
-                mend: "leave ttl out, or use ClickHouse 19.6 or later")
-        }
+        try requireTTL()
         guard let time = Self.time(table) else {
             guard own != nil else { return nil }
             throw SluiceError(
@@ -145,7 +149,7 @@ struct ClickHouseTables: Sendable {
     func localName(_ table: String) -> String { options.cluster == nil ? table : "\(table)_local" }
 
     /// A table and, on a cluster, the one over all of them.
-    private func creation(_ table: String, columns: String, engine: String, tail: String, sharding: String) -> [String] {
+    func creation(_ table: String, columns: String, engine: String, tail: String, sharding: String) -> [String] {
         var statements = ["CREATE TABLE IF NOT EXISTS \(name(localName(table)))\(onCluster) (\(columns)) ENGINE = \(engine)\(tail)"]
         if let cluster = options.cluster {
             statements.append(
@@ -198,14 +202,26 @@ struct ClickHouseTables: Sendable {
     // MARK: - The ledger
 
     static let ledger = "sluice_streams"
+    static let ledgerColumns =
+        "stream String, chain_id UInt64, saved UInt64, generation UInt64, writer UInt64, tables Array(String), segments String"
 
     /// What is there of each stream, a row a step.
     var ledgerCreation: [String] {
         creation(
-            Self.ledger,
-            columns:
-                "stream String, chain_id UInt64, saved UInt64, generation UInt64, writer UInt64, tables Array(String), segments String",
-            engine: "ReplacingMergeTree(saved)", tail: " ORDER BY (stream, chain_id)", sharding: "cityHash64(stream, chain_id)")
+            Self.ledger, columns: Self.ledgerColumns, engine: "ReplacingMergeTree(saved)", tail: " ORDER BY (stream, chain_id)",
+            sharding: "cityHash64(stream, chain_id)")
+    }
+
+    // MARK: - What was applied
+
+    static let migrations = "sluice_migrations"
+
+    /// A row a migration. The checksum is in the key: should two versions of the program meet, both of their rows stay and it shows.
+    var migrationsCreation: [String] {
+        creation(
+            Self.migrations,
+            columns: "number UInt32, name String, checksum String, applied_at DateTime('UTC'), applied_by String, server String",
+            engine: "ReplacingMergeTree", tail: " ORDER BY (number, name, checksum)", sharding: "number")
     }
 }
 

@@ -6,24 +6,20 @@ struct PostgresMigration {
     let stream: StreamID
     let schema: String
     let shown: String
-    /// How tables are cut by time; nil: not at all.
-    let series: TimeSeriesTables?
+    /// How tables are cut by time.
+    let series: PostgresSeries
+    /// Sets whose tables are made by `sluice migrate` alone.
+    let sets: [PostgresTableSet]
 
     /// Runs inside a transaction; returns the epoch by which this process writes.
     func run(_ tables: [Schema]) throws(SluiceError) -> Int64 {
-        // One process at a time makes tables: two that meet would see half of each other's.
-        try connection.execute("SELECT pg_advisory_xact_lock(\(0x51_75_69_63))", doing: "preparing the database")
-        try connection.execute(
-            """
-            CREATE SCHEMA IF NOT EXISTS \(PostgresConnection.quoted(schema));
-            CREATE SCHEMA IF NOT EXISTS sluice;
-            CREATE TABLE IF NOT EXISTS sluice.streams (tables_in text, stream text, chain_id numeric(20,0), epoch bigint NOT NULL, opened timestamptz NOT NULL,
-              PRIMARY KEY (tables_in, stream, chain_id));
-            CREATE TABLE IF NOT EXISTS sluice.segments (tables_in text, stream text, chain_id numeric(20,0), first bigint, number bigint NOT NULL, hash bytea NOT NULL,
-              PRIMARY KEY (tables_in, stream, chain_id, first));
-            CREATE TABLE IF NOT EXISTS sluice.owners (tables_in text, table_name text, chain_id numeric(20,0), stream text NOT NULL,
-              PRIMARY KEY (tables_in, table_name, chain_id));
-            """, doing: "preparing the database")
+        let record = PostgresRecord(connection: connection, schema: schema, place: "schema \(schema) at \(shown)")
+        try record.lock()
+        try record.prepare()
+        let bookkeeping = PostgresMigrations.bookkeeping
+        if try !record.has(bookkeeping.migration) {
+            try record.apply(bookkeeping.migration, bookkeeping.rendered(schema: schema, series: nil), server: "PostgreSQL")
+        }
         try requireSameTables(tables)
         for table in tables {
             try own(table)
@@ -84,20 +80,25 @@ struct PostgresMigration {
         let name = PostgresTables.name(table, in: schema)
         let found = try connection.rows(
             """
-            SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute
+            SELECT attname, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef AND attidentity = '' FROM pg_attribute
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
             """, [name], doing: "reading the columns of \(table.name)"
         ).rows
-        let time = series == nil ? nil : table.timeField
+        let cut = series.cut(of: table)
         guard !found.isEmpty else {
+            if let set = sets.first(where: { $0.tables.contains(table.name) }) {
+                throw SluiceError(
+                    .postgresSchema, .pause, "\(schema).\(table.name) at \(shown) is of the set \(set.rawValue) and not made yet",
+                    mend: "run sluice migrate apply")
+            }
             let creation = PostgresTables.creation(
-                table, in: schema, block: try table.requiredBlockNumber(), cutBy: time, isPartitioned: series?.edition == .plain)
-            for statement in creation + (time.map { series?.shaping(table, time: $0) ?? [] } ?? []) {
+                table, in: schema, block: try table.requiredBlockNumber(), cutBy: cut?.time, isPartitioned: cut?.tables.edition == .plain)
+            for statement in creation + (cut.map { $0.tables.shaping(table, time: $0.time) } ?? []) {
                 try connection.execute(statement, doing: "creating table \(table.name)")
             }
             return
         }
-        try requireSameCut(table, time)
+        try requireSameCut(table, cut?.time)
         let types = Dictionary(found.map { ($0[0] ?? "", $0[1] ?? "") }, uniquingKeysWith: { first, _ in first })
         for field in table.fields {
             let wanted = PostgresTables.type(field.type)

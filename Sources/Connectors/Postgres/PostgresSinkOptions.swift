@@ -1,4 +1,5 @@
 public import SluiceConfig
+import SluiceCore
 
 /// How the PostgreSQL sink connects and writes.
 public struct PostgresSinkOptions: Sendable {
@@ -17,12 +18,15 @@ public struct PostgresSinkOptions: Sendable {
     public var statementSeconds: Int
     /// How tables are cut by time; nil: not at all.
     public var timeSeries: TimeSeriesOptions?
+    /// Sets of tables that `sluice migrate` makes.
+    public var tableSets: [PostgresTableSet]
 
     public init(
         url: String, shown: String, schema: String = "public", commitRows: Int = 50_000, commitBytes: Int = 32_000_000,
         connectSeconds: Int = 10,
-        statementSeconds: Int = 600, timeSeries: TimeSeriesOptions? = nil
+        statementSeconds: Int = 600, timeSeries: TimeSeriesOptions? = nil, tableSets: [PostgresTableSet] = []
     ) {
+        self.tableSets = tableSets
         self.timeSeries = timeSeries
         self.url = Secret(url)
         self.shown = shown
@@ -50,6 +54,11 @@ public struct PostgresSinkOptions: Sendable {
             FieldSpec(
                 "time_series", .object(TimeSeriesOptions.spec),
                 "Cuts tables by time, drops old rows, keeps sums. Left out, none of that is done."),
+            FieldSpec(
+                "table_sets", .list(.choice(PostgresTableSet.allCases.map(\.rawValue)), count: 0...PostgresTableSet.allCases.count),
+                "Sets of tables that `sluice migrate apply` makes in the schema: `network_metrics` (fees, blocks, relays, rollups, health; cut by time, by default in "
+                    + "chunks of 1h, compressed after 7d, dropped after 90d, with `gas_metrics_5min` and `l2_costs_hourly`) and `provider_imports` (blocks and prices as "
+                    + "providers hand them over).", default: "[]"),
             FieldSpec("statement_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one statement.", default: "10m"),
         ])
 
@@ -61,7 +70,21 @@ public struct PostgresSinkOptions: Sendable {
             commitRows: options.int("commit_rows"), commitBytes: options.bytes("commit_bytes"),
             connectSeconds: Int(options.duration("connect_timeout").components.seconds),
             statementSeconds: Int(options.duration("statement_timeout").components.seconds),
-            timeSeries: options.object(ifSet: "time_series").map { TimeSeriesOptions($0) })
+            timeSeries: options.object(ifSet: "time_series").map { TimeSeriesOptions($0) },
+            tableSets: (options.value("table_sets")?.list ?? []).compactMap { $0.string.flatMap(PostgresTableSet.init) })
+    }
+
+    /// Makes sure that the server would take names as they are: longer ones it cuts, so that two could become one.
+    func requireNames() throws(SluiceError) {
+        for (what, name) in [("schema", schema)] + (timeSeries?.rollups ?? []).map({ ("rollup", $0.name) }) {
+            let problem =
+                name.isEmpty
+                ? "is empty" : name.utf8.contains(0) ? "has a zero byte" : name.utf8.count > 63 ? "has more than 63 bytes" : nil
+            guard let problem else { continue }
+            throw SluiceError(
+                .postgresSchema, .config, "the name of the \(what) \"\(name.prefix(80))\" of the sink at \(shown) \(problem)",
+                mend: "choose another name")
+        }
     }
 
     /// What a plan says: what becomes of tables that are cut by time depends on the server, which is asked when it is opened.

@@ -9,7 +9,7 @@ extension PostgresStore {
 
     /// The first and the last time of rows, in seconds since 1970; nil where nobody asks for it.
     func times(of tables: [Table], _ schema: Schema) -> ClosedRange<Int>? {
-        guard series != nil, let field = schema.timeField, let index = schema.index(of: field) else { return nil }
+        guard let field = series.cut(of: schema)?.time, let index = schema.index(of: field) else { return nil }
         var times: ClosedRange<Int>?
         for table in tables {
             for row in 0..<table.rowCount {
@@ -27,15 +27,14 @@ extension PostgresStore {
 
     /// Whether the sink keeps sums of a table: only then it matters when its rows were.
     func isSummed(_ schema: Schema) -> Bool {
-        guard let series, series.edition != .full else { return false }
-        return series.options.rollups.contains { $0.table == schema.name }
+        series.edition != .full && series.rollups.contains { $0.rollup.table == schema.name }
     }
 
     /// The same of rows that are there, by their blocks.
     func times(
         of blocks: ClosedRange<UInt64>, _ id: StreamID, _ schema: Schema, _ block: String, _ connection: PostgresConnection
     ) throws -> ClosedRange<Int>? {
-        guard isSummed(schema), let field = schema.timeField else { return nil }
+        guard isSummed(schema), let field = series.cut(of: schema)?.time else { return nil }
         let time = "extract(epoch FROM \(PostgresConnection.quoted(field)))"
         let found = try connection.rows(
             """
@@ -49,8 +48,8 @@ extension PostgresStore {
 
     /// Makes the partitions that rows belong into.
     func makePartitions(for tables: [Table], _ schema: Schema, _ connection: PostgresConnection) throws {
-        guard let series, series.edition == .plain, let times = times(of: tables, schema) else { return }
-        let size = series.options.chunkSeconds
+        guard let cut = series.cut(of: schema)?.tables, cut.edition == .plain, let times = times(of: tables, schema) else { return }
+        let size = cut.options.chunkSeconds
         func start(_ second: Int) -> Int { second - (second % size + size) % size }
         let (first, last) = (start(times.lowerBound), start(times.upperBound))
         guard (last - first) / size < Self.mostPartitions else {
@@ -59,7 +58,7 @@ extension PostgresStore {
                 mend: "choose a longer time_series.chunk")
         }
         for begin in stride(from: first, through: last, by: size) where partitions[schema.name]?.contains(begin) != true {
-            try connection.execute(series.creation(ofPartition: begin, schema), doing: "making a partition of \(schema.name)")
+            try connection.execute(cut.creation(ofPartition: begin, schema), doing: "making a partition of \(schema.name)")
             partitions[schema.name, default: []].insert(begin)
         }
     }
@@ -68,12 +67,12 @@ extension PostgresStore {
     func sum(
         _ touched: [String: ClosedRange<Int>], of id: StreamID, _ schemas: [Schema], _ connection: PostgresConnection
     ) throws {
-        guard let series, series.edition != .full else { return }
-        for rollup in series.options.rollups {
-            guard let times = touched[rollup.table], let time = schemas.first(where: { $0.name == rollup.table })?.timeField else {
-                continue
-            }
-            let statements = series.refresh(
+        guard series.edition != .full else { return }
+        for (rollup, tables) in series.rollups {
+            guard let times = touched[rollup.table], let table = schemas.first(where: { $0.name == rollup.table }),
+                let time = series.cut(of: table)?.time
+            else { continue }
+            let statements = tables.refresh(
                 rollup, time: time, chainID: id.chainID, from: times.lowerBound, through: times.upperBound)
             for statement in statements { try connection.execute(statement, doing: "summing up \(rollup.name)") }
         }
@@ -81,12 +80,15 @@ extension PostgresStore {
 
     /// Drops what is old, now and then, on a server that does not do so by itself.
     func sweep(_ schemas: [Schema], _ connection: PostgresConnection) throws {
-        guard let series, series.edition != .full, let after = series.options.dropAfterSeconds else { return }
+        let ageing = schemas.compactMap { schema in
+            series.cut(of: schema).flatMap { cut in cut.tables.options.dropAfterSeconds.map { (schema, cut.tables, $0) } }
+        }
+        guard series.edition != .full, !ageing.isEmpty else { return }
         if let sweptAt, ContinuousClock.now - sweptAt < Self.sweepInterval { return }
         sweptAt = .now
-        for schema in schemas where schema.timeField != nil {
+        for (schema, tables, after) in ageing {
             let doing = "dropping old rows of \(schema.name)"
-            if let statement = series.dropping(schema.name) {
+            if let statement = tables.dropping(schema.name) {
                 try connection.execute(statement, doing: doing)
                 continue
             }
@@ -95,11 +97,11 @@ extension PostgresStore {
                 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                 WHERE i.inhparent = to_regclass($1) AND substring(c.relname from '_p(-?[0-9]+)$')::bigint + $2::bigint
                   <= extract(epoch FROM now() - make_interval(secs => $3::double precision))
-                """, [name(schema), "\(series.options.chunkSeconds)", "\(after)"], doing: doing
+                """, [name(schema), "\(tables.options.chunkSeconds)", "\(after)"], doing: doing
             ).rows.compactMap { $0.first ?? nil }
             for partition in old {
                 try connection.execute(
-                    "DROP TABLE \(PostgresConnection.quoted(series.schema)).\(PostgresConnection.quoted(partition))", doing: doing)
+                    "DROP TABLE \(PostgresConnection.quoted(tables.schema)).\(PostgresConnection.quoted(partition))", doing: doing)
             }
             if !old.isEmpty { partitions[schema.name] = nil }
         }

@@ -37,8 +37,8 @@ actor PostgresStore {
     private let worker = WorkerThread(name: "postgres-sink")
     private var connection: PostgresConnection?
     private var streams: [StreamID: Stream] = [:]
-    /// How tables are cut by time, as far as this server can do it; nil: they are not, or nothing was opened yet.
-    private(set) var series: TimeSeriesTables?
+    /// How tables are cut by time, as far as this server can do it.
+    private(set) var series = PostgresSeries()
     /// By table, the partitions that are known to be there, by where they begin.
     var partitions: [String: Set<Int>] = [:]
     /// When old chunks were looked for last.
@@ -51,12 +51,11 @@ actor PostgresStore {
     // MARK: - Streams
 
     func open(_ id: StreamID, tables: [Schema]) throws {
-        if let timeSeries = options.timeSeries {
-            series = TimeSeriesTables(options: timeSeries, edition: try TimescaleEdition.detect(try connected()), schema: options.schema)
-        }
+        try options.requireNames()
+        series = try PostgresSeries(options) { try connected() }
         let (epoch, durable) = try transaction("opening \(id)") { connection in
             let migration = PostgresMigration(
-                connection: connection, stream: id, schema: options.schema, shown: options.shown, series: series)
+                connection: connection, stream: id, schema: options.schema, shown: options.shown, series: series, sets: options.tableSets)
             let epoch = try migration.run(tables)
             return (epoch, try read(id, connection))
         }
@@ -221,7 +220,7 @@ actor PostgresStore {
             "CREATE TEMPORARY TABLE incoming ON COMMIT DROP AS SELECT \(columns) FROM \(name) WITH NO DATA", doing: doing)
         try copy(tables, "COPY pg_temp.incoming (\(columns)) FROM STDIN (FORMAT binary)", connection, doing)
         try connection.execute(
-            PostgresTables.merge(schema, in: options.schema, from: "pg_temp.incoming", cutBy: series == nil ? nil : schema.timeField),
+            PostgresTables.merge(schema, in: options.schema, from: "pg_temp.incoming", cutBy: series.cut(of: schema)?.time),
             doing: doing)
         try connection.execute("DROP TABLE pg_temp.incoming; RELEASE load", doing: doing)
     }

@@ -26,6 +26,18 @@ enum PostgresTables {
         PostgresConnection.quoted(schema) + "." + PostgresConnection.quoted(table.name)
     }
 
+    /// A name made of a table's, for what belongs to it. Long ones are cut, by whole characters, and told apart by a sum of their letters: the server
+    /// would cut them at their end.
+    static func name(_ table: String, with suffix: String) -> String {
+        let room = 63 - suffix.utf8.count
+        guard table.utf8.count > room else { return table + suffix }
+        let sum = table.utf8.reduce(UInt32(5381)) { $0 &* 33 &+ UInt32($1) }
+        let mark = "_" + String(sum, radix: 16)
+        var start = table[...]
+        while start.utf8.count > room - mark.utf8.count { start = start.dropLast() }
+        return start + mark + suffix
+    }
+
     static func columns(_ table: Schema) -> String { table.fields.map { PostgresConnection.quoted($0.name) }.joined(separator: ", ") }
 
     /// What tells rows apart; where a table is cut by time, the server wants that in it.
@@ -47,7 +59,7 @@ enum PostgresTables {
             "CREATE TABLE \(name) (\(table.fields.map(column).joined(separator: ", ")), PRIMARY KEY (\(key)))\(cut)"
         ]
         statements.append(
-            "CREATE INDEX \(PostgresConnection.quoted(String("\(table.name)_by_block".prefix(63)))) ON \(name) "
+            "CREATE INDEX \(PostgresConnection.quoted(self.name(table.name, with: "_by_block"))) ON \(name) "
                 + "USING brin (\(PostgresConnection.quoted(block))) WITH (pages_per_range = 16, autosummarize = on)")
         return statements
     }

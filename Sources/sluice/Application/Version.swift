@@ -1,4 +1,6 @@
+import SluiceCore
+
 /// What this program is.
 enum Version {
-    static let text = "0.1.0"
+    static let text = ProgramVersion.text
 }

@@ -9,7 +9,7 @@ extension PostgresMigration {
             "SELECT 1 FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'p'", [name], doing: "looking at table \(table.name)"
         ).rows.isEmpty
         var isHypertable = false
-        if let series, series.edition != .plain {
+        if let edition = series.edition, edition != .plain {
             isHypertable = try !connection.rows(
                 "SELECT 1 FROM timescaledb_information.hypertables WHERE hypertable_schema = $1 AND hypertable_name = $2",
                 [schema, table.name], doing: "looking at table \(table.name)"
@@ -24,10 +24,9 @@ extension PostgresMigration {
 
     /// Tables of sums, or the views by which the server makes them.
     func shapeRollups(_ tables: [Schema]) throws(SluiceError) {
-        guard let series else { return }
-        for rollup in series.options.rollups {
+        for (rollup, cut) in series.rollups {
             guard let table = tables.first(where: { $0.name == rollup.table }) else { continue }
-            guard let time = table.timeField else {
+            guard let time = series.cut(of: table)?.time else {
                 throw SluiceError(
                     .postgresSchema, .config, "the rollup \(rollup.name) is of \(table.name), which has no time", mend: "name another table"
                 )
@@ -36,12 +35,12 @@ extension PostgresMigration {
                 throw SluiceError(
                     .postgresSchema, .config, "the rollup \(rollup.name) is called as a table of \(stream.pipeline)", mend: "rename it")
             }
-            for column in rollup.columns where table.index(of: column.name) == nil {
+            for column in rollup.columns where table.index(of: column.name) == nil && !series.isMetric(table.name) {
                 throw SluiceError(
                     .postgresSchema, .config, "the rollup \(rollup.name) asks for \(table.name).\(column.name), which is not there",
                     mend: "name one of " + table.fields.map(\.name).joined(separator: ", "))
             }
-            let statements = series.edition == .full ? series.aggregate(rollup, time: time) : [series.table(of: rollup)]
+            let statements = cut.edition == .full ? cut.aggregate(rollup, time: time) : [cut.table(of: rollup)]
             for statement in statements { try connection.execute(statement, doing: "making \(rollup.name)") }
         }
     }

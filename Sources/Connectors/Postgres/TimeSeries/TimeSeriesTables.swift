@@ -21,20 +21,24 @@ struct TimeSeriesTables {
 
     /// What follows the creation of a table: nothing on a plain server, where the creation itself says it.
     func shaping(_ table: Schema, time: String) -> [String] {
+        shaping(table.name, time: time, order: table.blockNumberField ?? time)
+    }
+
+    /// - Parameter order: the column by which rows lie in a chunk that is compressed, the newest first.
+    func shaping(_ table: String, time: String, order: String) -> [String] {
         guard edition != .plain else { return [] }
         var statements = [
-            "SELECT create_hypertable(\(regclass(table.name)), by_range(\(literal(time)), \(interval(options.chunkSeconds))), create_default_indexes => false)"
+            "SELECT create_hypertable(\(regclass(table)), by_range(\(literal(time)), \(interval(options.chunkSeconds))), create_default_indexes => false)"
         ]
         guard edition == .full else { return statements }
         if let after = options.compressAfterSeconds {
-            let block = table.blockNumberField.map(quoted) ?? quoted(time)
             statements.append(
-                "ALTER TABLE \(PostgresTables.name(table, in: schema)) SET (timescaledb.compress, timescaledb.compress_segmentby = 'chain_id', "
-                    + "timescaledb.compress_orderby = \(literal("\(block) DESC")))")
-            statements.append("SELECT add_compression_policy(\(regclass(table.name)), \(interval(after)), if_not_exists => true)")
+                "ALTER TABLE \(quoted(schema)).\(quoted(table)) SET (timescaledb.compress, timescaledb.compress_segmentby = 'chain_id', "
+                    + "timescaledb.compress_orderby = \(literal("\(quoted(order)) DESC")))")
+            statements.append("SELECT add_compression_policy(\(regclass(table)), \(interval(after)), if_not_exists => true)")
         }
         if let after = options.dropAfterSeconds {
-            statements.append("SELECT add_retention_policy(\(regclass(table.name)), \(interval(after)), if_not_exists => true)")
+            statements.append("SELECT add_retention_policy(\(regclass(table)), \(interval(after)), if_not_exists => true)")
         }
         return statements
     }
@@ -48,14 +52,7 @@ struct TimeSeriesTables {
     // MARK: - Partitions of a plain server
 
     /// The name of the partition that begins at a time, in seconds since 1970. Long names are cut and told apart by a sum of their letters.
-    static func partition(_ table: String, from start: Int) -> String {
-        let suffix = "_p\(start)"
-        let room = 63 - suffix.utf8.count
-        guard table.utf8.count > room else { return table + suffix }
-        let sum = table.utf8.reduce(UInt32(5381)) { $0 &* 33 &+ UInt32($1) }
-        let mark = "_" + String(sum, radix: 16)
-        return String(decoding: table.utf8.prefix(room - mark.utf8.count), as: UTF8.self) + mark + suffix
-    }
+    static func partition(_ table: String, from start: Int) -> String { PostgresTables.name(table, with: "_p\(start)") }
 
     func creation(ofPartition start: Int, _ table: Schema) -> String {
         "CREATE TABLE IF NOT EXISTS \(quoted(schema)).\(quoted(Self.partition(table.name, from: start))) "

@@ -17,8 +17,10 @@ enum TimescaleEdition: Sendable, Hashable {
                 "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'", doing: doing
             ).rows.isEmpty
             guard isAvailable else { return .plain }
-            // A server that has it and may not use it is a plain one.
-            do { try connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb", doing: doing) } catch { return .plain }
+            // A server that has it and may not use it is a plain one; unless another process has made it meanwhile.
+            do { try connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb", doing: doing) } catch {
+                guard (try? installed()) == true else { return .plain }
+            }
         }
         let license = try connection.rows("SELECT current_setting('timescaledb.license', true)", doing: doing).rows.first?.first ?? nil
         return license == "timescale" ? .full : .apache
