@@ -108,6 +108,7 @@ let package = Package(
                 "SluiceCore", "SluiceFormats", "SluiceSimulator", "EthereumConnector", "DuckDBConnector", "ParquetConnector",
                 "SluiceDuckDB", "SluiceFlow", "SluiceTelemetry", "SluiceCommand", "PostgresConnector", "ClickHouseConnector",
                 "RedisConnector", "FilesConnector", "SluiceTestKit", "InfluxDBConnector",
+                "KafkaConnector", "CRdkafka",
                 "CMalloc",
             ],
             path: "Benchmarks", swiftSettings: house),
@@ -119,7 +120,7 @@ let package = Package(
         tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
         tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB", "SluiceTelemetry"]),
         tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"], exclude: ["Golden"]),
-        tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceConfig", "SluiceCore"]),
+        tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceConfig", "SluiceCore", "KafkaConnector"]),
         tests(
             "SluiceFlow",
             [

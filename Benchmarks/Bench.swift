@@ -68,7 +68,8 @@ struct Bench {
         }
     }
 
-    private static func own() throws -> String {
+    /// This program.
+    static func own() throws -> String {
         guard let path = realpath("/proc/self/exe", nil) else { throw BenchError("cannot find this program") }
         defer { free(path) }
         return String(cString: path)

@@ -11,6 +11,7 @@ import Glibc
             switch options.words.first {
             case "measure": try await measure(options)
             case "count": try RowCounts.run(options.words[1], path: options.words[2], tables: Array(options.words.dropFirst(3)))
+            case "kafka-brokers": try MockKafka.serve()
             case "generate": try Workload.generate(to: options.words[1])
             default: try bench(options)
             }

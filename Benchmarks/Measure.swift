@@ -4,6 +4,7 @@ import EthereumConnector
 import FilesConnector
 import Glibc
 import InfluxDBConnector
+import KafkaConnector
 import ParquetConnector
 import PostgresConnector
 import RedisConnector
@@ -37,6 +38,13 @@ struct Measure {
         case "clickhouse":
             let options = ClickHouseSinkOptions(url: folder, shown: "here", database: "step")
             try await sink(ClickHouseSink(options, segments: MemorySegments()))
+        case "kafka":
+            // Brokers, and what topics' names begin with.
+            let place = folder.split(separator: "/").map(String.init)
+            guard place.count == 2 else { throw BenchError("no brokers and topics in \(folder)") }
+            var options = KafkaSinkOptions(brokers: place[0])
+            options.topic = "\(place[1]).{table}"
+            try await sink(KafkaSink(options, name: place[1]))
         case "influx": try lines()
         case "influx-prices": try prices()
         default: throw BenchError("no step \(step)")

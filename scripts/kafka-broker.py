@@ -5,9 +5,10 @@
     scripts/kafka-broker.py tell HOST:PORT WORD...
 
 What can be told: `down` (no connection is taken, those that are there end; what is stored stays), `up`, and `fail API CODE COUNT`: the next
-COUNT requests of that API are answered with that error, `limit TOPIC BYTES`, `settings TOPIC`,
-`make TOPIC PARTITIONS`, `expire TOPIC PARTITION OFFSET` (what lies before it is deleted), `end TOPIC PARTITION`, `group GROUP`. Transactions are real: markers, the last stable offset, lists of what was aborted,
-epochs that fence. Nothing is compacted. Groups are in `kafka_groups.py`.
+COUNT requests of that API are answered with that error, `cut API COUNT`: they are done, but the connection ends before their answers, `limit
+TOPIC BYTES`, `refuse TOPIC WORD`: batches that hold the word are (where they are not compressed), `trim TOPIC`: what is there by now is deleted,
+`settings TOPIC`, `make TOPIC PARTITIONS`, `expire TOPIC PARTITION OFFSET` (what lies before it is deleted), `end TOPIC PARTITION`, `group GROUP`.
+Transactions are real: markers, the last stable offset, lists of what was aborted, epochs that fence. Nothing is compacted. Groups are in `kafka_groups.py`.
 """
 
 import socket
@@ -178,8 +179,8 @@ class Broker:
 
     def __init__(self):
         self.changed = threading.Condition()
-        self.topics, self.settings, self.producers, self.next_pid, self.failures = {}, {}, {}, 1000, {}
-        self.connections, self.listener, self.port = set(), None, 0
+        self.topics, self.settings, self.producers, self.next_pid, self.failures, self.cuts = {}, {}, {}, 1000, {}, {}
+        self.connections, self.listener, self.port, self.refused = set(), None, 0, {}
         self.groups = Groups(self.changed, Writer)
         self.VERSIONS = self.VERSIONS | Groups.VERSIONS
         threading.Thread(target=self.groups.watch, daemon=True).start()
@@ -229,6 +230,10 @@ class Broker:
                 key, version, correlation = request.take("h"), request.take("h"), request.take("i")
                 request.text()
                 answer = self.answer(key, version, request)
+                if self.cuts.get(key, 0):
+                    self.cuts[key] -= 1
+                    connection.shutdown(socket.SHUT_RDWR)
+                    raise EOFError
                 if answer is not None:
                     connection.sendall(struct.pack(">ii", len(answer) + 4, correlation) + answer)
         except (EOFError, OSError):
@@ -350,6 +355,8 @@ class Broker:
                     owner = next((p for p in self.producers.values() if p["pid"] == batch.pid), None)
                     if len(batch.data) > largest:
                         error = 10
+                    elif any(word in batch.data for word in self.refused.get(name, [])):
+                        error = 87
                     elif owner and owner["epoch"] != batch.epoch:
                         error = 47
                     elif batch.attributes & 0x10 and (not owner or (name, index) not in owner["partitions"]):
@@ -504,6 +511,14 @@ class Broker:
         elif words[0] == "fail":
             with self.changed:
                 self.failures[int(words[1])] = (int(words[2]), int(words[3]))
+        elif words[0] == "cut":
+            self.cuts[int(words[1])] = int(words[2])
+        elif words[0] == "refuse":
+            self.refused.setdefault(words[1], []).append(words[2].encode())
+        elif words[0] == "trim":
+            with self.changed:
+                for log in self.topics[words[1]]:
+                    log.start = log.batches[-1].base if log.batches else 0
         elif words[0] == "limit":
             self.settings[words[1]]["max.message.bytes"] = words[2]
         elif words[0] == "make":

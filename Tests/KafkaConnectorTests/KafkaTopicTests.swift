@@ -42,7 +42,7 @@ import Testing
         _ = try await stream.flush()
         let cases: [(KafkaSink, StreamID, [Schema], String)] = [
             (cluster.sink(), id, [SmallChain.blocks], "no longer asks for table logs"),
-            (cluster.sink { $0.topic += ".v2" }, id, SmallChain.schemas, "which topic does not name any more"),
+            (cluster.sink { $0.topic += ".v2" }, id, SmallChain.schemas, "which topic and topics do not name any more"),
             (cluster.sink(), StreamID(pipeline: "q", chainID: 1), SmallChain.schemas, "as k/p/1 wrote it"),
             (cluster.sink("other"), id, SmallChain.schemas, "as k/p/1 wrote it"),
         ]

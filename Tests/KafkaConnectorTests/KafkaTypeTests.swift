@@ -28,7 +28,26 @@ import Testing
     /// As they are stored, and as Python has them.
     private static let jsons = [
         ("[1, 2.50]", "[1, 2.5]"), ("{}", "{}"), ("{\"b\": 1, \"a\": [null]}", "{\"b\": 1, \"a\": [null]}"), ("  [ ]  ", "[]"),
+        (
+            "{\"u\": \"\\u00e9\\ud83e\\uddec\\n\", \"n\": [-1, 1e-07, true]}",
+            "{\"u\": \"\\u00e9\\ud83e\\uddec\\n\", \"n\": [-1, 1e-07, true]}"
+        ),
+        ("12345678901234567890123", "12345678901234567890123"), ("\"\"", ""),
     ]
+
+    /// Mostly what must be escaped, or is longer than a byte.
+    private static func text(_ random: inout SeededRandom) -> String {
+        let scalars = (0..<Int.random(in: 0..<40, using: &random)).compactMap { _ -> Unicode.Scalar? in
+            switch random.next() % 4 {
+            case 0: Unicode.Scalar(UInt32(random.next() % 0x80))
+            case 1: Unicode.Scalar(UInt32(random.next() % 0x1_0000))
+            case 2: Unicode.Scalar(UInt32(random.next() % 0x11_0000))
+            default: ["\"", "\\", "\u{0}", "\u{1F}", "/"][Int(random.next() % 5)]
+            }
+        }
+        return String(String.UnicodeScalarView(scalars))
+    }
+
     private static let ten38 = (0..<38).reduce(Int128(1)) { product, _ in product * 10 }
 
     /// The rows, and what is to be read of each.
@@ -72,11 +91,18 @@ import Testing
             number(7, decimal, "\(decimal)")
             let any = UInt256(high: UInt128(random.next()) << 64 | UInt128(random.next()), low: UInt128(random.next()) << 64)
             let wide = pick(
-                [.zero, .max, UInt256(high: 1, low: 0), UInt256(low: .max), UInt256(128)], row % 2 == 0 ? any : UInt256(low: any.low >> 70))
+                [
+                    .zero, .max, UInt256(high: 1, low: 0), UInt256(low: .max), UInt256(128), UInt256(high: 1 << 127, low: 0),
+                    UInt256(high: (1 << 127) - 1, low: .max), UInt256(high: .max, low: 0), UInt256(10_000_000_000_000_000_000),
+                ], row % 2 == 0 ? any : UInt256(low: any.low >> 70))
             number(8, wide, wide.description)
-            let time = pick([0, -1, 1, .max, .min, 946_684_800_000_000], Int64.random(in: .min ... .max, using: &random))
+            let time = pick(
+                [
+                    0, -1, 1, .max, .min, 946_684_800_000_000, -62_135_596_800_000_000, 253_402_300_799_999_999, -210_866_803_200_000_001,
+                    951_782_400_000_000, -1_000_000,
+                ], Int64.random(in: .min ... .max, using: &random))
             number(9, time, "\(time)")
-            let text = texts[row % texts.count]
+            let text = row < 2 * texts.count ? texts[row % texts.count] : text(&random)
             put(10, text) { $0.append(text) }
             bytes(11, [0, 1, 31, 300][row % 4])
             bytes(12, 32)
@@ -119,10 +145,10 @@ import Testing
         await sink.close()
     }
 
-    @Test("as JSON: edges and any other values, nulls and hostile texts", arguments: [1, 2] as [UInt64])
+    @Test("as JSON: edges and any other values, nulls and hostile texts", arguments: 1...4 as ClosedRange<UInt64>)
     func json(_ seed: UInt64) async throws { try await Self.check(Cluster("json"), seed, .json) }
 
-    @Test("as Avro, by the schema that the registry has", arguments: [1, 2] as [UInt64])
+    @Test("as Avro, by the schema that the registry has", arguments: 1...4 as ClosedRange<UInt64>)
     func avro(_ seed: UInt64) async throws {
         try await Script.serving("registry") { registry in try await Self.check(Cluster("avro"), seed, .avro, registry: registry) }
     }

@@ -62,7 +62,6 @@ import Testing
                 next = last + 1
             case 7:
                 final = max(final, next > 40 ? next - 40 : 0)
-                record.finalize(final)
             default:
                 let to = UInt64.random(in: max(final, 1000, next - min(next, 30))...max(final, 1000, next - 1), using: &random)
                 for block in rows.keys where block > to { rows[block] = nil }
@@ -74,7 +73,7 @@ import Testing
             #expect(record.marks.count <= PositionRecord.mostMarks)
             guard step % 10 == 0 else { continue }
             var least = Int64.max
-            for (block, offset) in rows.sorted(by: { $0.key > $1.key }) where block > final {
+            for (block, offset) in rows.sorted(by: { $0.key > $1.key }) {
                 least = min(least, offset)
                 let told = record.offsets(from: block)["t"]?.first ?? 0
                 #expect(told <= least, "block \(block): told \(told), but a row stands at \(least)")

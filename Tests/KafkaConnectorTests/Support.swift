@@ -68,12 +68,24 @@ struct Cluster {
 
     /// Tells the broker something.
     @discardableResult
-    func tell(_ words: String...) async throws -> String {
+    func tell(_ words: String...) async throws -> String { try await tell(words) }
+
+    @discardableResult
+    func tell(_ words: [String]) async throws -> String {
         let control = try #require(KafkaTrait.services?.variables["SLUICE_TEST_KAFKA_CONTROL"])
         return try await Script.output([Script.root + "/scripts/kafka-broker.py", "tell", control] + words)
     }
 
     func topic(_ table: String) -> String { "\(prefix).\(table)" }
+
+    /// What another process needs to write to the same topics.
+    var words: [String] { [options.brokers, options.topic, options.positionsTopic] }
+
+    static func options(of words: [String]) -> KafkaSinkOptions {
+        var options = KafkaSinkOptions(brokers: words[0])
+        (options.topic, options.positionsTopic) = (words[1], words[2])
+        return options
+    }
 }
 
 struct Standing: Decodable {

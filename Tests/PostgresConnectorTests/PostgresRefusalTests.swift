@@ -80,6 +80,36 @@ import Testing
         try await expect(server, stream, without: Set(places))
     }
 
+    @Test("numbers and times that the server has no room for are refused row by row, with its SQLSTATE where it is the server that says so")
+    func ranges() async throws {
+        let server = try Server("refused_ranges")
+        let stream = try await PostgresSink(server.options).open(id, tables: SmallChain.schemas)
+        try server.execute("ALTER TABLE blocks ALTER COLUMN base_fee TYPE numeric(50, 0)")
+        // Every other block has the largest number of 256 bits.
+        let good = SmallChain.batch(1...4)
+        var columns = good.tables[1].columns
+        var times = ColumnBuilder(.timestamp)
+        for row in 0..<good.tables[1].rowCount { times.append(row == 1 ? Int64.min : Int64(row)) }
+        columns[3] = times.finish()
+        _ = try await stream.write(
+            Batch(
+                chainID: 1, span: good.span,
+                tables: [good.tables[0], Table(schema: SmallChain.logs, columns: columns, rowCount: good.tables[1].rowCount)]))
+        var rows: [RefusedRow] = []
+        for _ in 0..<3 {
+            do {
+                #expect(try await stream.flush() == SmallChain.position(4))
+                break
+            } catch let refusal as RowsRefused { rows += refusal.rows }
+        }
+        #expect(rows.map { "\($0.table) \($0.block.number) \($0.row)" } == ["blocks 2 number 2", "blocks 4 number 4", "logs 2 log 0"])
+        for row in rows.prefix(2) { #expect(row.message.contains("numeric field overflow") && row.message.contains("SQLSTATE 22003")) }
+        #expect(rows.last?.message.contains("4714 BC") == true)
+        #expect(try server.rows("SELECT number FROM blocks ORDER BY 1") == [["1"], ["3"]])
+        #expect(try server.rows("SELECT count(*) FROM logs") == [["3"]])
+        #expect(try await stream.coverage() == [SmallChain.segment(1...4)])
+    }
+
     @Test("of rows that do not go together the later one is refused")
     func pairs() async throws {
         let server = try Server("refused_pairs")

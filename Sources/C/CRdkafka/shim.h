@@ -1,4 +1,5 @@
 #include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <string.h>
 
 /* What the library offers only by way of variable arguments or nested unions. A value of NULL is a tombstone. The headers are the library's

@@ -14,6 +14,8 @@ final class KafkaClient {
             var refusal: (code: rd_kafka_resp_err_t, words: String)?
             /// The first record that was not taken: its number in the transaction, and why.
             var undelivered: (number: Int, code: rd_kafka_resp_err_t)?
+            /// The records that brokers refuse for what they are, in the order in which that was said.
+            var refused: [(number: Int, code: rd_kafka_resp_err_t)] = []
             /// The offset behind the last record that was taken, by topic and partition.
             var ends: [[Int64]] = []
             /// What a group has assigned and taken back, and nobody has heard of yet.
@@ -164,6 +166,7 @@ private func kafkaDelivered(_ handle: OpaquePointer?, _ message: UnsafePointer<r
     notes.state.withLock { state in
         if message.err != RD_KAFKA_RESP_ERR_NO_ERROR {
             if state.undelivered == nil { state.undelivered = (number, message.err) }
+            if KafkaFault.isOfRecord(message.err) { state.refused.append((number, message.err)) }
         } else if topic < state.ends.count {
             let partition = Int(message.partition)
             while state.ends[topic].count <= partition { state.ends[topic].append(0) }

@@ -14,6 +14,10 @@ extension SluiceError.Code {
     public static let kafkaTopic = Self("kafka_topic")
     /// A row is larger than a record may be.
     public static let kafkaTooLarge = Self("kafka_too_large")
+    /// A row has a value that cannot be written.
+    public static let kafkaRow = Self("kafka_row")
+    /// What is to be replaced may be deleted already.
+    public static let kafkaDeleted = Self("kafka_deleted")
     /// The schema registry refuses a schema, or does not answer.
     public static let kafkaRegistry = Self("kafka_registry")
     /// What the positions topic says cannot be understood.
@@ -44,6 +48,8 @@ enum KafkaFault {
                 .kafkaRefused, .pause, text, mend: "let the user read the topics and join the group, or write by transactions")
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
             return SluiceError(.kafkaTooLarge, .pause, text, mend: "raise message_bytes of the sink, and max.message.bytes of the topic")
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD:
+            return SluiceError(.kafkaRow, .pause, text, mend: "see what the brokers check of the topic's records")
         case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
             RD_KAFKA_RESP_ERR_INVALID_CONFIG, RD_KAFKA_RESP_ERR_POLICY_VIOLATION, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
             RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -53,6 +59,14 @@ enum KafkaFault {
         default:
             if isFatal { return SluiceError(.kafkaFailed, .pause, text, mend: "see the brokers' logs") }
             return SluiceError(.kafkaUnavailable, .retry, text, mend: "check that the brokers run and can be reached")
+        }
+    }
+
+    /// Whether brokers, or the library, refuse a record for what it is: or another one of the same batch.
+    static func isOfRecord(_ code: rd_kafka_resp_err_t) -> Bool {
+        switch code {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, RD_KAFKA_RESP_ERR_INVALID_RECORD: true
+        default: false
         }
     }
 

@@ -12,7 +12,8 @@ final class KafkaProducer {
     /// Records of the transaction so far.
     private(set) var count = 0
 
-    init(_ options: KafkaSinkOptions, transactionalID: String) throws(SluiceError) {
+    /// - Parameter isAlone: whether each record has a batch of its own, so that a broker's refusal is of that record.
+    init(_ options: KafkaSinkOptions, transactionalID: String, isAlone: Bool = false) throws(SluiceError) {
         timeout = options.timeoutMilliseconds
         client = try KafkaClient(
             RD_KAFKA_PRODUCER, options.access,
@@ -24,7 +25,8 @@ final class KafkaProducer {
                     "\(options.linger.components.seconds * 1000 + options.linger.components.attoseconds / 1_000_000_000_000_000)"
                 ),
                 ("batch.size", "\(options.batchBytes)"), ("message.max.bytes", "\(options.messageBytes)"),
-                ("batch.num.messages", "100000"), ("queue.buffering.max.messages", "200000"), ("queue.buffering.max.kbytes", "65536"),
+                ("batch.num.messages", isAlone ? "1" : "100000"), ("queue.buffering.max.messages", "200000"),
+                ("queue.buffering.max.kbytes", "65536"),
                 // As the brokers' own clients do it, so that a key is found where others look for it.
                 ("partitioner", "murmur2_random"),
             ])
@@ -58,40 +60,57 @@ final class KafkaProducer {
 
     func begin() throws(SluiceError) {
         count = 0
-        client.notes.state.withLock { $0.undelivered = nil }
+        client.notes.state.withLock { ($0.undelivered, $0.refused) = (nil, []) }
         try client.take(rd_kafka_begin_transaction(client.handle), doing: "beginning a transaction")
     }
 
     /// Hands a record over; it is copied.
-    /// - Parameter partition: nil by the hash of the key.
+    /// - Parameters:
+    ///   - partition: nil by the hash of the key.
+    ///   - value: nil for a record without one.
     /// - Returns: what was wrong with this record.
-    func send(_ topic: Int, partition: Int32?, key: [UInt8], value: [UInt8]?, headers: KafkaHeaders) throws(SluiceError)
-        -> rd_kafka_resp_err_t
-    {
-        let started = ContinuousClock.now
+    func send(
+        _ topic: Int, partition: Int32? = nil, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer?, headers: KafkaHeaders
+    ) throws(SluiceError) -> rd_kafka_resp_err_t {
+        // An empty value is a value, too: only a null pointer says that there is none.
+        let bytes = value.map { $0.baseAddress ?? key.baseAddress } ?? nil
+        var started: ContinuousClock.Instant?
         while true {
-            let code = key.withUnsafeBytes { key in
-                (value ?? []).withUnsafeBytes { bytes in
-                    // An empty value is a value, too: only a null pointer says that there is none.
-                    withUnsafeTemporaryAllocation(byteCount: 1, alignment: 1) { nothing in
-                        crdkafka_produce(
-                            client.handle, topics[topic], partition ?? RD_KAFKA_PARTITION_UA, key.baseAddress, key.count,
-                            value == nil ? nil : bytes.baseAddress ?? UnsafeRawPointer(nothing.baseAddress), bytes.count, headers.copy(),
-                            Self.packed(topic, count))
-                    }
-                }
-            }
+            let code = crdkafka_produce(
+                client.handle, topics[topic], partition ?? RD_KAFKA_PARTITION_UA, key.baseAddress, key.count, bytes, value?.count ?? 0,
+                headers.copy(), Self.packed(topic, count))
             guard code == RD_KAFKA_RESP_ERR__QUEUE_FULL else {
                 count += 1
                 if count % 1024 == 0 { client.poll() }
                 return code
             }
-            guard ContinuousClock.now - started < .milliseconds(Int64(timeout)) else {
+            let since = started ?? ContinuousClock.now
+            started = since
+            guard ContinuousClock.now - since < .milliseconds(Int64(timeout)) else {
                 throw client.error(RD_KAFKA_RESP_ERR__TIMED_OUT, doing: "sending records")
             }
             client.poll(100)
         }
     }
+
+    /// The same of bytes that lie in arrays.
+    func send(_ topic: Int, partition: Int32? = nil, key: [UInt8], value: [UInt8]?, headers: KafkaHeaders) throws -> rd_kafka_resp_err_t {
+        let all = key + (value ?? [])
+        return try all.withUnsafeBytes { bytes in
+            try send(
+                topic, partition: partition, key: UnsafeRawBufferPointer(rebasing: bytes[..<key.count]),
+                value: value == nil ? nil : UnsafeRawBufferPointer(rebasing: bytes[key.count...]), headers: headers)
+        }
+    }
+
+    /// Whether records of the transaction have failed by now, so that it takes no more.
+    var isBroken: Bool {
+        client.poll()
+        return undelivered != nil
+    }
+
+    /// The records of the transaction that brokers refuse for what they are, by their numbers.
+    var refused: [(number: Int, code: rd_kafka_resp_err_t)] { client.notes.state.withLock { $0.refused } }
 
     /// The first record of the transaction that no broker took: its number, and why.
     var undelivered: (number: Int, code: rd_kafka_resp_err_t)? { client.notes.state.withLock { $0.undelivered } }
@@ -104,11 +123,18 @@ final class KafkaProducer {
         return KafkaFault.error(fatal, KafkaClient.text(words), doing: "\(doing) at \(client.shown)", isFatal: true)
     }
 
-    /// Waits until all records are acknowledged or given up.
+    /// Waits until all records are acknowledged, or until one is given up: the others may never be sent then.
     func flush() throws(SluiceError) {
-        // A little longer than a record may take, so that it is the record that says what is wrong.
-        let code = rd_kafka_flush(client.handle, timeout + 1000)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR || undelivered != nil else { throw client.error(code, doing: "sending records") }
+        let started = ContinuousClock.now
+        while undelivered == nil {
+            let code = rd_kafka_flush(client.handle, 100)
+            if code == RD_KAFKA_RESP_ERR_NO_ERROR { return }
+            // A little longer than a record may take, so that it is the record that says what is wrong.
+            guard code == RD_KAFKA_RESP_ERR__TIMED_OUT, ContinuousClock.now - started < .milliseconds(Int64(timeout) + 1000) else {
+                if undelivered != nil { return }
+                throw client.error(code, doing: "sending records")
+            }
+        }
     }
 
     func commit() throws(SluiceError) {
@@ -123,7 +149,8 @@ final class KafkaProducer {
         }
     }
 
-    /// Tells the brokers to drop what was sent. When that fails they find out by themselves, or by the next `claim`.
+    /// Tells the brokers to drop what was sent. When that fails they find out by themselves, or by the next `claim`. The producer is of no
+    /// use afterwards: what is purged may be what another transaction sends.
     func abort() {
         rd_kafka_purge(client.handle, RD_KAFKA_PURGE_F_QUEUE)
         if let failure = rd_kafka_abort_transaction(client.handle, min(timeout, 3000)) { rd_kafka_error_destroy(failure) }

@@ -26,9 +26,10 @@ struct KafkaReader {
     let options: KafkaSinkOptions
 
     /// Hands over every record up to what the partitions end with now. Waits for transactions of others that are open there.
-    func read(_ places: [Place], doing: String, _ body: (Record) throws -> Void) throws {
+    /// - Parameter wantsAll: whether it is an error that records behind the first offset are deleted.
+    func read(_ places: [Place], doing: String, wantsAll: Bool = false, _ body: (Record) throws -> Void) throws {
         let started = ContinuousClock.now
-        let ends = try ends(of: places, doing: doing)
+        let ends = try ends(of: places, doing: doing, wantsAll: wantsAll)
         guard !ends.isEmpty else { return }
         let client = try consumer(isolation: "read_committed")
         var topics: [String: OpaquePointer] = [:]
@@ -77,7 +78,7 @@ struct KafkaReader {
     }
 
     /// Where partitions end, for those that have anything behind where they are to be read from. Also what is not committed yet counts.
-    private func ends(of places: [Place], doing: String) throws(SluiceError) -> [Place: Int64] {
+    private func ends(of places: [Place], doing: String, wantsAll: Bool) throws(SluiceError) -> [Place: Int64] {
         let client = try consumer(isolation: "read_uncommitted")
         var ends: [Place: Int64] = [:]
         for place in places {
@@ -86,6 +87,12 @@ struct KafkaReader {
                 client.handle, place.topic, place.partition, &low, &high, options.timeoutMilliseconds)
             client.poll()
             guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw client.error(code, doing: doing) }
+            guard low <= place.first || !wantsAll else {
+                throw SluiceError(
+                    .kafkaDeleted, .data,
+                    "\(doing): the brokers have deleted what stood before offset \(low) of partition \(place.partition) of topic \(place.topic), and it may have been among that",
+                    mend: "fill an empty topic by a backfill, and keep records for longer (retention)")
+            }
             if high > max(low, place.first) {
                 ends[Place(topic: place.topic, partition: place.partition, first: max(low, place.first))] = high
             }

@@ -49,7 +49,7 @@ struct KafkaSinkStream: SinkStream {
     func coverage() async throws -> [Segment] { try await stream.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await stream.write(batch) }
     func flush() async throws -> Position? { try await stream.flush() }
-    func finalized(_ number: UInt64) async throws { await stream.finalized(number) }
+    func amend(_ amendments: [Amendment]) async throws { try await stream.amend(amendments) }
     func rollback(to position: Position) async throws { try await stream.rollback(to: position) }
     func finish() async throws -> Position? { try await stream.flush() }
 }

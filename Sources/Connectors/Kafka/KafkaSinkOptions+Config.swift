@@ -13,6 +13,10 @@ extension KafkaSinkOptions {
                 "The topic of a table. `{chain}` is the network's first word (`avalanche`, or `chain` for one that is not known), `{chain_id}` its number, `{table}` the table, `{short}` the same without `_transfers`, `{pipeline}` the pipeline.",
                 default: "{chain}.{short}.{chain_id}"),
             FieldSpec(
+                "topics", .map(.string, keys: .identifier),
+                "Topics of tables that `topic` does not name as they should be, by table; the same may stand in them.",
+                default: "{}", example: "{ chains: avalanche.chains }"),
+            FieldSpec(
                 "format", .choice(["json", "avro"]), "What values are: JSON, or Avro as Confluent's registry frames it.", default: "json"),
             FieldSpec(
                 "schema_registry", .url(["http", "https"]),
@@ -55,6 +59,8 @@ extension KafkaSinkOptions {
     public init(_ options: ConfigObject) {
         self.init(brokers: options.string("brokers"))
         topic = options.string("topic")
+        topics = Dictionary(
+            options.map("topics").compactMap { entry in entry.value.string.map { (entry.key, $0) } }, uniquingKeysWith: { _, last in last })
         format = Format(rawValue: options.string("format")) ?? format
         let registry = options.url(ifSet: "schema_registry")
         self.registry = (registry?.reveal()).map(Secret.init)

@@ -16,6 +16,8 @@ public struct KafkaSinkOptions: Sendable {
     public var brokers: String
     /// The name of each table's topic, with placeholders.
     public var topic: String
+    /// The same for tables that have one of their own.
+    public var topics: [String: String]
     public var format: Format
     /// Where Avro schemas are registered; with user and password in it when it wants some.
     public var registry: Secret?
@@ -53,6 +55,7 @@ public struct KafkaSinkOptions: Sendable {
     public init(brokers: String) {
         self.brokers = brokers
         topic = "{chain}.{short}.{chain_id}"
+        topics = [:]
         format = .json
         undo = .record
         positionsTopic = "sluice.positions"

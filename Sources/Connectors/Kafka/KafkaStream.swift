@@ -15,6 +15,20 @@ actor KafkaStream {
         let blockNumber: Int
         let text: RowText
         var avro: RowAvro?
+
+        /// Writes a row's key, and its value behind it; returns where that begins.
+        func write(_ cells: borrowing RowCells, row: Int, into out: inout RecordBytes) throws(Misfit) -> Int {
+            if let reason = text.key(cells, row: row, into: &out) { throw Misfit(reason: reason) }
+            let size = out.count
+            let reason = avro?.value(cells, row: row, into: &out) ?? (avro == nil ? text.value(cells, row: row, into: &out) : nil)
+            if let reason { throw Misfit(reason: reason) }
+            return size
+        }
+    }
+
+    /// A row that cannot be written, and why.
+    struct Misfit: Error {
+        let reason: String
     }
 
     let id: StreamID
@@ -22,20 +36,22 @@ actor KafkaStream {
     private let sink: String
     private let worker = WorkerThread(name: "kafka-sink")
     var lanes: [Lane]
-    private var producer: KafkaProducer?
+    var producer: KafkaProducer?
     /// How many partitions each of the topics has.
     var partitions: [String: Int] = [:]
     /// What is committed.
     var record: PositionRecord
     /// What is covered with all that was taken.
-    private var taken = Coverage()
-    private var held: [Batch] = []
+    var taken = Coverage()
+    var held: [Batch] = []
     private var rows = 0
     private var bytes = 0
-    private var news: Position?
-    private var lost = true
+    var news: Position?
+    var lost = true
     /// Why this process may not write any more.
     private var fence: SluiceError?
+    /// The most bytes of one batch of records: less than the option says where a topic allows less.
+    var batchBytes: Int
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -44,13 +60,14 @@ actor KafkaStream {
         self.id = id
         self.sink = sink
         self.options = options
+        batchBytes = options.batchBytes
         record = PositionRecord(chainID: id.chainID)
         var lanes: [Lane] = []
         for table in tables {
             guard let number = table.blockNumberField.flatMap({ table.index(of: $0) }) else {
                 throw SluiceError(.kafkaTopic, .config, "table \(table.name) has no block number, by which its rows could be taken back")
             }
-            let topic = try TopicName.make(options.topic, table: table.name, stream: id)
+            let topic = try TopicName.make(options.topics[table.name] ?? options.topic, table: table.name, stream: id)
             if topic == options.positionsTopic || lanes.contains(where: { $0.topic == topic }) {
                 throw SluiceError(
                     .kafkaTopic, .config, "table \(table.name) would share topic \(topic) with another", mend: "put {table} into topic")
@@ -92,18 +109,37 @@ actor KafkaStream {
     private func connect() throws {
         producer = nil
         drop()
-        let made = try KafkaProducer(options, transactionalID: "\(options.positionsTopic)/\(key)")
-        let counts = try made.make(lanes.map { options.new($0.topic) } + [options.newPositions])
-        partitions = Dictionary(lanes.map { ($0.topic, counts[$0.topic] ?? 0) }, uniquingKeysWith: { first, _ in first })
-        try made.use(lanes.map(\.topic) + [options.positionsTopic])
-        do { try made.claim() } catch { throw noted(error) }
-        record = try readPosition()
+        let made = try claimed()
         taken = record.coverage
         lost = false
         producer = made
     }
 
-    private var key: String { "\(sink)/\(id.pipeline)/\(id.chainID)" }
+    /// Makes a producer anew, in the midst of a transaction that was not committed; what is held stays.
+    func reconnect(isAlone: Bool = false) throws {
+        producer = nil
+        let before = record.coverage
+        let made = try claimed(isAlone: isAlone)
+        guard record.coverage == before else {
+            throw SluiceError(.kafkaUnavailable, .retry, "\(id) was written by another meanwhile: resume from the stored position")
+        }
+        producer = made
+    }
+
+    /// A producer that has claimed the stream; sets what is committed.
+    private func claimed(isAlone: Bool = false) throws -> KafkaProducer {
+        var options = options
+        options.batchBytes = batchBytes
+        let made = try KafkaProducer(options, transactionalID: "\(options.positionsTopic)/\(key)", isAlone: isAlone)
+        let counts = try made.make(lanes.map { options.new($0.topic) } + [options.newPositions])
+        partitions = Dictionary(lanes.map { ($0.topic, counts[$0.topic] ?? 0) }, uniquingKeysWith: { first, _ in first })
+        try made.use(lanes.map(\.topic) + [options.positionsTopic])
+        do { try made.claim() } catch { throw noted(error) }
+        record = try readPosition()
+        return made
+    }
+
+    var key: String { "\(sink)/\(id.pipeline)/\(id.chainID)" }
 
     /// The stream's last record in the positions topic.
     private func readPosition() throws -> PositionRecord {
@@ -140,8 +176,8 @@ actor KafkaStream {
         if let moved = Set(record.topics).subtracting(lanes.map(\.topic)).min() {
             throw SluiceError(
                 .kafkaTopic, .pause,
-                "\(id.pipeline) has written its blocks from \(first) on to topic \(moved), which topic does not name any more",
-                mend: "give topic its old value, or the sink another name")
+                "\(id.pipeline) has written its blocks from \(first) on to topic \(moved), which topic and topics do not name any more",
+                mend: "give them their old values, or the sink another name")
         }
     }
 
@@ -160,20 +196,19 @@ actor KafkaStream {
         held.append(batch)
         rows += batch.rowCount
         bytes += batch.byteCount
-        if rows >= options.commitRows || bytes >= options.commitBytes { try commit() }
+        if rows >= options.commitRows || bytes >= options.commitBytes { try commitTaken() }
         return report()
     }
 
     func flush() throws -> Position? {
         try requireReady()
-        if taken != record.coverage { try commit() }
+        if taken != record.coverage { try commitTaken() }
         return report()
     }
 
-    func finalized(_ number: UInt64) { record.finalize(number) }
-
     func rollback(to position: Position) throws {
         try requireReady()
+        let before = (taken: taken, held: held)
         guard let removed = taken.rollback(to: position) else { return }
         // What was not handed over yet need not be taken back.
         held.removeAll { removed.contains($0.span.first) }
@@ -181,78 +216,33 @@ actor KafkaStream {
             held[last] = held[last].through(block: position.number)
         }
         var stored = record.coverage
-        try commit(takingBack: stored.rollback(to: position))
+        let gone = stored.rollback(to: position)
+        let change = try guarded { Change(takingBack: try gone.map { try orphans($0) } ?? []) }
+        do { try commit(change) } catch let refusal as HeldRefusal {
+            // Nothing was taken back yet: the same call comes again.
+            (taken, held) = (before.taken, refusal.taken(from: before.held))
+            throw RowsRefused(refusal.rows)
+        }
         // The caller knows this position: it named it.
         news = nil
     }
 
-    private func requireReady() throws(SluiceError) {
+    func requireReady() throws(SluiceError) {
         if let fence { throw fence }
         guard !lost else {
             throw SluiceError(.kafkaUnavailable, .retry, "rows of \(id) were not committed: resume from the stored position")
         }
     }
 
-    private func drop() { (held, rows, bytes) = ([], 0, 0) }
+    func drop() { (held, rows, bytes) = ([], 0, 0) }
 
     private func report() -> Position? {
         defer { news = nil }
         return news
     }
 
-    // MARK: - Transactions
-
-    private func commit(takingBack removed: ClosedRange<UInt64>? = nil) throws {
-        guard let producer else { throw id.isNotOpen }
-        do {
-            // Read before the transaction begins: it would wait for its own end.
-            let orphans = try removed.map { try self.orphans($0) } ?? []
-            var next = record
-            if let first = held.first?.span.first { next.mark(first, offsets: offsets(producer)) }
-            next.coverage = taken
-            next.tables = lanes.map(\.schema.name)
-            next.topics = lanes.map(\.topic)
-            try producer.begin()
-            do {
-                try send(held, orphans: orphans, next, by: producer)
-                try producer.commit()
-            } catch {
-                producer.abort()
-                throw error
-            }
-            record = next
-        } catch {
-            self.producer = nil
-            drop()
-            lost = true
-            throw noted(error)
-        }
-        if let last = held.last { news = last.span.last }
-        drop()
-    }
-
-    private func send(_ batches: [Batch], orphans: [Orphan], _ next: PositionRecord, by producer: KafkaProducer) throws {
-        var sending = Sending(lanes: lanes, id: id, producer: producer)
-        for batch in batches { try sending.send(batch) }
-        for orphan in orphans { try sending.takeBack(orphan, options.undo) }
-        try sending.finish(position: next.text, key: key)
-    }
-
-    /// Where what is sent next will stand, at least.
-    private func offsets(_ producer: KafkaProducer) -> [String: [Int64]] {
-        var known = record.marks.last?.offsets ?? [:]
-        for (lane, ends) in zip(lanes, producer.ends) {
-            var all = known[lane.topic] ?? []
-            for (partition, end) in ends.enumerated() {
-                if partition < all.count { all[partition] = max(all[partition], end) } else { all.append(end) }
-            }
-            if !all.isEmpty { known[lane.topic] = all }
-        }
-        return known
-    }
-
     /// Who was fenced off once must not fence the other off in turn.
-    private func noted(_ error: any Error) -> any Error {
+    func noted(_ error: any Error) -> any Error {
         if let error = error as? SluiceError, error.code == .kafkaFenced { fence = error }
         return error
     }

@@ -30,12 +30,6 @@ struct PositionRecord: Hashable {
         }
     }
 
-    /// Forgets marks that no rollback needs, when everything up to `number` is final.
-    mutating func finalize(_ number: UInt64) {
-        guard let needed = marks.lastIndex(where: { $0.block <= number + 1 }) else { return }
-        marks.removeFirst(needed)
-    }
-
     /// From where on rows of a block and of those behind it stand.
     func offsets(from block: UInt64) -> [String: [Int64]] { marks.last { $0.block <= block }?.offsets ?? [:] }
 

@@ -5,62 +5,80 @@ import SluiceCore
 /// `uint64`, `decimal` and `uint256` are `bytes` of logical type `decimal`; times are `timestamp-micros`, JSON is text.
 struct RowAvro {
     private let prefix: [UInt8]
+    private let fields: [String]
     private let nullable: [Bool]
+    /// The least magnitude that has more than 38 digits.
+    private static let decimalEnd: UInt128 = 100_000_000_000_000_000_000_000_000_000_000_000_000
 
     /// - Parameter id: what the registry calls the schema.
     init(_ schema: Schema, id: UInt32) {
         prefix = [0] + withUnsafeBytes(of: id.bigEndian) { Array($0) }
+        fields = schema.fields.map(\.name)
         nullable = schema.fields.map(\.nullable)
     }
 
-    /// The row, framed.
-    func value(_ table: Table, row: Int, into out: inout [UInt8]) {
-        out += prefix
+    /// Writes the row, framed.
+    /// - Returns: why Avro cannot hold it; nil when it can.
+    func value(_ cells: borrowing RowCells, row: Int, into out: inout RecordBytes) -> String? {
+        out.put(prefix)
         for index in nullable.indices {
-            let column = table.columns[index]
+            let cell = cells[index]
             if nullable[index] {
-                let isNull = column.isNull(row)
+                let isNull = cell.isNull(row)
                 // The branch of the union: 0 is null, 1 the value; doubled, as Avro writes signed numbers.
-                out.append(isNull ? 0 : 2)
+                out.put(isNull ? 0 : 2)
                 if isNull { continue }
             }
-            Self.append(column, row, to: &out)
+            if let fault = Self.append(cell, row, to: &out) { return "\(fields[index]) \(fault)" }
         }
+        return nil
     }
 
-    private static func append(_ column: Column, _ row: Int, to out: inout [UInt8]) {
-        switch column.type {
-        case .bool: out.append(column.load(row, as: UInt8.self) != 0 ? 1 : 0)
-        case .int64, .timestamp: append(column.load(row, as: Int64.self), to: &out)
-        case .float64: withUnsafeBytes(of: column.load(row, as: UInt64.self).littleEndian) { out.append(contentsOf: $0) }
-        case .uint64: appendDecimal([0] + withUnsafeBytes(of: column.load(row, as: UInt64.self).bigEndian) { Array($0) }, to: &out)
-        case .decimal: appendDecimal(withUnsafeBytes(of: column.load(row, as: Int128.self).bigEndian) { Array($0) }, to: &out)
-        case .uint256: appendDecimal([0] + column.load(row, as: UInt256.self).bigEndianBytes, to: &out)
-        case .fixedBytes: out.append(contentsOf: column.bytes(row))
-        case .string, .bytes, .json:
-            append(Int64(column.bytes(row).count), to: &out)
-            out.append(contentsOf: column.bytes(row))
+    /// - Returns: what is wrong with the value.
+    private static func append(_ cell: RowCells.Cell, _ row: Int, to out: inout RecordBytes) -> String? {
+        switch cell.type {
+        case .bool: out.put(cell.load(row, as: UInt8.self) != 0 ? 1 : 0)
+        case .int64, .timestamp: append(cell.load(row, as: Int64.self), to: &out)
+        case .float64: out.store(cell.load(row, as: UInt64.self).littleEndian)
+        case .uint64: appendDecimal((UInt64(0), cell.load(row, as: UInt64.self).bigEndian), to: &out)
+        case .decimal:
+            let number = cell.load(row, as: Int128.self)
+            guard number.magnitude < decimalEnd else { return "has more than 38 digits" }
+            appendDecimal(number.bigEndian, to: &out)
+        case .uint256:
+            let number = cell.load(row, as: UInt256.self)
+            appendDecimal((UInt128(0), number.high.bigEndian, number.low.bigEndian), to: &out)
+        case .fixedBytes(let width): out.put(cell.bytes(row, width: width))
+        case .bytes, .string, .json:
+            let bytes = cell.bytes(row)
+            append(Int64(bytes.count), to: &out)
+            out.put(bytes)
+            guard cell.type == .bytes || UTF8Check.isValid(bytes) else { return "is not UTF-8" }
         }
+        return nil
     }
 
     /// A number in groups of seven bits, the sign in the last.
-    private static func append(_ number: Int64, to out: inout [UInt8]) {
+    private static func append(_ number: Int64, to out: inout RecordBytes) {
         var rest = UInt64(bitPattern: number << 1 ^ number >> 63)
         while rest > 0x7F {
-            out.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            out.put(UInt8(truncatingIfNeeded: rest) | 0x80)
             rest >>= 7
         }
-        out.append(UInt8(truncatingIfNeeded: rest))
+        out.put(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// Two's complement, most significant byte first, in as few bytes as hold it.
-    private static func appendDecimal(_ bytes: [UInt8], to out: inout [UInt8]) {
-        var first = 0
-        while first + 1 < bytes.count, bytes[first] == 0 && bytes[first + 1] < 0x80 || bytes[first] == 0xFF && bytes[first + 1] >= 0x80 {
-            first += 1
+    /// Two's complement, most significant byte first, as it lies in memory, in as few bytes as hold it.
+    private static func appendDecimal<T>(_ number: T, to out: inout RecordBytes) {
+        withUnsafeBytes(of: number) { bytes in
+            var first = 0
+            while first + 1 < bytes.count, bytes[first] == 0 && bytes[first + 1] < 0x80 || bytes[first] == 0xFF && bytes[first + 1] >= 0x80
+            {
+                first += 1
+            }
+            append(Int64(bytes.count - first), to: &out)
+            out.put(UnsafeRawBufferPointer(rebasing: bytes[first...]))
         }
-        append(Int64(bytes.count - first), to: &out)
-        out += bytes[first...]
     }
 
     // MARK: - The schema

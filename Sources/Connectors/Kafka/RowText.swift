@@ -5,94 +5,97 @@ import SluiceCore
 /// Whole numbers of 64 bits are numbers; longer ones are text in decimal digits. Bytes are text in hex behind `0x`, times are
 /// microseconds since 1970, JSON stands as it came. What JSON has no number for is `"NaN"`, `"Infinity"`, `"-Infinity"`.
 struct RowText {
-    private let prefixes: [[UInt8]]
-    private let key: [Int]
+    private let fields: [String]
+    /// What stands before each value, one behind the other, and where each ends.
+    private let names: [UInt8]
+    private let ends: [Int]
+    /// The places of the key's fields.
+    let key: [Int]
 
     init(_ schema: Schema) {
-        prefixes = schema.fields.enumerated().map { index, field in
-            Array(((index == 0 ? "{" : ",") + field.name.jsonQuoted + ":").utf8)
+        var (names, ends) = ([UInt8](), [Int]())
+        for (index, field) in schema.fields.enumerated() {
+            names += Array(((index == 0 ? "{" : ",") + field.name.jsonQuoted + ":").utf8)
+            ends.append(names.count)
         }
+        (self.names, self.ends) = (names, ends)
+        fields = schema.fields.map(\.name)
         key = schema.key.compactMap { schema.index(of: $0) }
     }
 
-    /// The row as an object, its fields in the order of the schema.
-    func value(_ table: Table, row: Int, into out: inout [UInt8]) {
-        for index in prefixes.indices {
-            out += prefixes[index]
-            Self.append(table.columns[index], row, to: &out)
+    /// Writes the row as an object, its fields in the order of the schema.
+    /// - Returns: why JSON cannot hold it; nil when it can.
+    func value(_ cells: borrowing RowCells, row: Int, into out: inout RecordBytes) -> String? {
+        var start = 0
+        for index in ends.indices {
+            let end = ends[index]
+            names.withUnsafeBytes { out.put(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+            start = end
+            if let fault = Self.append(cells[index], row, to: &out) { return "\(fields[index]) \(fault)" }
         }
-        out.append(UInt8(ascii: "}"))
+        out.put(UInt8(ascii: "}"))
+        return nil
     }
 
-    /// The values of the key fields as an array.
-    func key(_ table: Table, row: Int, into out: inout [UInt8]) {
-        out.append(UInt8(ascii: "["))
-        for (place, index) in key.enumerated() {
-            if place > 0 { out.append(UInt8(ascii: ",")) }
-            Self.append(table.columns[index], row, to: &out)
+    /// Writes the values of the key fields as an array.
+    /// - Returns: why JSON cannot hold it; nil when it can.
+    func key(_ cells: borrowing RowCells, row: Int, into out: inout RecordBytes) -> String? {
+        out.put(UInt8(ascii: "["))
+        for place in key.indices {
+            if place > 0 { out.put(UInt8(ascii: ",")) }
+            if let fault = Self.append(cells[key[place]], row, to: &out) { return "\(fields[key[place]]) \(fault)" }
         }
-        out.append(UInt8(ascii: "]"))
+        out.put(UInt8(ascii: "]"))
+        return nil
     }
 
-    private static func append(_ column: Column, _ row: Int, to out: inout [UInt8]) {
-        if column.isNull(row) {
-            out += "null".utf8
-            return
+    /// - Returns: what is wrong with the value.
+    private static func append(_ cell: RowCells.Cell, _ row: Int, to out: inout RecordBytes) -> String? {
+        if cell.isNull(row) {
+            out.put("null")
+            return nil
         }
-        switch column.type {
-        case .bool: out += (column.load(row, as: UInt8.self) != 0 ? "true" : "false").utf8
-        case .int64, .timestamp: out += String(column.load(row, as: Int64.self)).utf8
-        case .uint64: out += String(column.load(row, as: UInt64.self)).utf8
-        case .float64: append(column.load(row, as: Double.self), to: &out)
-        case .decimal: appendQuoted(String(column.load(row, as: Int128.self)), to: &out)
-        case .uint256: appendQuoted(column.load(row, as: UInt256.self).description, to: &out)
-        case .string: appendText(column.bytes(row), to: &out)
-        case .bytes, .fixedBytes: appendHex(column.bytes(row), to: &out)
-        case .json: column.bytes(row).isEmpty ? out += "null".utf8 : out.append(contentsOf: column.bytes(row))
+        switch cell.type {
+        case .bool: cell.load(row, as: UInt8.self) != 0 ? out.put("true") : out.put("false")
+        case .int64, .timestamp: out.digits(cell.load(row, as: Int64.self))
+        case .uint64: out.digits(cell.load(row, as: UInt64.self))
+        case .float64: append(cell.load(row, as: Double.self), to: &out)
+        case .decimal:
+            let number = cell.load(row, as: Int128.self)
+            out.put(UInt8(ascii: "\""))
+            if number < 0 { out.put(UInt8(ascii: "-")) }
+            out.digits(UInt256(low: number.magnitude))
+            out.put(UInt8(ascii: "\""))
+        case .uint256:
+            out.put(UInt8(ascii: "\""))
+            out.digits(cell.load(row, as: UInt256.self))
+            out.put(UInt8(ascii: "\""))
+        case .string:
+            guard out.quoted(cell.bytes(row)) else { return "is not UTF-8" }
+        case .bytes: append(cell.bytes(row), to: &out)
+        case .fixedBytes(let width): append(cell.bytes(row, width: width), to: &out)
+        case .json:
+            let text = cell.bytes(row)
+            if text.isEmpty { out.put("null") } else { out.put(text) }
+            guard text.isEmpty || JSONCheck.isValid(text) else { return "is not JSON" }
         }
+        return nil
     }
 
-    private static func append(_ number: Double, to out: inout [UInt8]) {
+    private static func append(_ bytes: UnsafeRawBufferPointer, to out: inout RecordBytes) {
+        out.put("\"0x")
+        out.hex(bytes)
+        out.put(UInt8(ascii: "\""))
+    }
+
+    private static func append(_ number: Double, to out: inout RecordBytes) {
         if number.isNaN {
-            appendQuoted("NaN", to: &out)
+            out.put("\"NaN\"")
         } else if number.isInfinite {
-            appendQuoted(number < 0 ? "-Infinity" : "Infinity", to: &out)
+            number < 0 ? out.put("\"-Infinity\"") : out.put("\"Infinity\"")
         } else {
             // The shortest digits that give the same bits again.
-            out += number.description.utf8
+            out.put(number.description)
         }
-    }
-
-    private static func appendQuoted(_ digits: String, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
-        out += digits.utf8
-        out.append(UInt8(ascii: "\""))
-    }
-
-    private static let digits = Array("0123456789abcdef".utf8)
-
-    private static func appendHex(_ bytes: UnsafeRawBufferPointer, to out: inout [UInt8]) {
-        out += [UInt8(ascii: "\""), UInt8(ascii: "0"), UInt8(ascii: "x")]
-        digits.withUnsafeBufferPointer { digits in
-            for byte in bytes {
-                out.append(digits[Int(byte >> 4)])
-                out.append(digits[Int(byte & 15)])
-            }
-        }
-        out.append(UInt8(ascii: "\""))
-    }
-
-    private static func appendText(_ bytes: UnsafeRawBufferPointer, to out: inout [UInt8]) {
-        out.append(UInt8(ascii: "\""))
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                out.append(UInt8(ascii: "\\"))
-                out.append(byte)
-            case 0..<0x20: out += [0x5C, 0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            default: out.append(byte)
-            }
-        }
-        out.append(UInt8(ascii: "\""))
     }
 }

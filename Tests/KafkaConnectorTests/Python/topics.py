@@ -2,6 +2,7 @@
 
     topics.py rows BROKERS TOPIC [REGISTRY]   the rows that stand, and how many records say so, as JSON; values are Avro with a registry
     topics.py text BROKERS TOPIC              values that stand as their text, by key
+    topics.py judge FILE                      which of the texts in it, base64 a line each, are JSON
     topics.py registry                        serves a schema registry; prints its address; `users` in its path wants user:secret
     topics.py mock                            serves librdkafka's own mock cluster; prints its brokers
 """
@@ -141,6 +142,21 @@ def rows(brokers, topic, registry=None):
     return {"rows": out, "inserts": counts["insert"], "undos": counts["undo"], "faults": faults}
 
 
+def judge(path):
+    def refuse(word):
+        raise ValueError(word)
+
+    def is_json(line):
+        try:
+            json.loads(base64.b64decode(line).decode("utf-8", "strict"), parse_constant=refuse)
+            return True
+        except (ValueError, RecursionError):
+            return False
+
+    with open(path) as lines:
+        return [is_json(line) for line in lines.read().split("\n")]
+
+
 class Registry(http.server.BaseHTTPRequestHandler):
     schemas = []
     subjects = {}
@@ -203,6 +219,8 @@ if __name__ == "__main__":
         case ["text", brokers, topic]:
             found, _, _ = standing(brokers, topic)
             print(json.dumps({key.decode(): value.decode() for key, (value, _) in found.items()}))
+        case ["judge", path]:
+            print(json.dumps(judge(path)))
         case ["registry"]:
             registry()
         case ["mock"]:
