@@ -66,7 +66,7 @@ struct Workplace {
     func write() throws {
         var sinks = ""
         if kinds.contains(.duckdb) { sinks += "  tables: { type: duckdb, path: \"\(database)\", commit_rows: \(commitRows) }\n" }
-        if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
+        if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile), tip_blocks: 5 }\n" }
         if kinds.contains(.postgres) {
             sinks +=
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
@@ -81,7 +81,7 @@ struct Workplace {
         }
         if kinds.contains(.s3), let s3 = Surroundings.s3 {
             sinks +=
-                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
+                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile), tip_blocks: 5 }\n"
         }
         if kinds.contains(.kafka) {
             sinks +=

@@ -151,7 +151,7 @@ final class BucketClient: Sendable {
 
     // MARK: - Requests
 
-    private func text(
+    func text(
         _ method: String, _ path: String? = nil, query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8]? = nil,
         doing: String
     ) throws -> String {
@@ -162,7 +162,7 @@ final class BucketClient: Sendable {
         return text
     }
 
-    private func request(
+    func request(
         _ method: String, _ path: String?, query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8]? = nil,
         doing: String
     ) throws -> Buffer {
@@ -259,7 +259,7 @@ final class BucketClient: Sendable {
         return key.hasPrefix(options.prefix + "/") ? String(key.dropFirst(options.prefix.count + 1)) : nil
     }
 
-    private func strange(_ doing: String, _ answer: String) -> SluiceError {
+    func strange(_ doing: String, _ answer: String) -> SluiceError {
         SluiceError(
             .bucketFailed, .pause, "\(doing): the server gives an answer that makes no sense", mend: "check that the endpoint speaks S3",
             detail: String(answer.prefix(2000)))

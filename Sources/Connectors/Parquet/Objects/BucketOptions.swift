@@ -17,10 +17,13 @@ public struct BucketOptions: Sendable, Hashable {
     public var partBytes: Int
     /// How long a request is tried again.
     public var retryBudget: Duration
+    /// What the bucket itself is to do.
+    public var settings: BucketSettings
 
     public init(
         bucket: String, prefix: String = "", endpoint: String, region: String = "us-east-1", accessKey: String, secretKey: String,
-        sessionToken: String? = nil, pathStyle: Bool = true, partBytes: Int = 8 << 20, retryBudget: Duration = .seconds(60)
+        sessionToken: String? = nil, pathStyle: Bool = true, partBytes: Int = 8 << 20, retryBudget: Duration = .seconds(60),
+        settings: BucketSettings = BucketSettings()
     ) {
         self.bucket = bucket
         self.prefix = prefix.split(separator: "/").joined(separator: "/")
@@ -32,6 +35,7 @@ public struct BucketOptions: Sendable, Hashable {
         self.pathStyle = pathStyle
         self.partBytes = partBytes
         self.retryBudget = retryBudget
+        self.settings = settings
     }
 
     /// As it is named in messages.
