@@ -84,10 +84,12 @@ public final class ParquetSink: Sink {
         func bucket() throws -> BucketClient? {
             guard let bucket = options.bucket else { return nil }
             if let client { return client }
-            guard !bucket.bucket.isEmpty, !bucket.accessKey.isEmpty, !bucket.secretKey.reveal().isEmpty else {
+            if let problem = bucket.problem {
+                throw SluiceError(.bucketRefused, .config, "the sink to \(bucket.shown): \(problem)", mend: "set path: s3://bucket/prefix")
+            }
+            guard !bucket.accessKey.isEmpty, !bucket.secretKey.reveal().isEmpty else {
                 throw SluiceError(
-                    .bucketRefused, .config, "the sink to \(bucket.shown) lacks its \(bucket.bucket.isEmpty ? "bucket" : "key")",
-                    mend: "set path: s3://bucket/prefix, access_key and secret_key")
+                    .bucketRefused, .config, "the sink to \(bucket.shown) lacks its key", mend: "set access_key and secret_key")
             }
             let http = try HTTPClient(idleConnections: 16)
             let made = BucketClient(bucket, http: http)
