@@ -42,9 +42,12 @@ import Testing
         #expect(joined([entry(0...49, isExpired: true), entry(50...99, isExpired: true)]) == nil)
         #expect(joined([entry(0...49), entry(50...99)], from: "2024-01-02") == nil)
         #expect(joined([entry(0...49), entry(50...99)], from: "2024-01-01") != nil)
-        let index = SpanIndex([entry(0...9, "2023-12-31"), entry(10...19, isExpired: true), entry(20...29, nil), entry(30...39)])
+        var index = SpanIndex([entry(0...9, "2023-12-31"), entry(10...19, isExpired: true), entry(20...29, nil), entry(30...39)])
         #expect(index.outdated(before: "2024-01-01").map(\.range) == [0...9])
         #expect(index.outdated(before: "2024-01-02").map(\.range) == [0...9, 30...39])
+        for _ in 0..<2 { #expect(index.outdated(before: "2023-12-31").isEmpty) }
+        index.insert(entry(40...49, "2023-12-30"))
+        #expect(index.outdated(before: "2023-12-31").map(\.range) == [40...49])
     }
 
     @Test("joining all that can be joined leaves what an undisturbed run would have made, from any cuts")

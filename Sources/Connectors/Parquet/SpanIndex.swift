@@ -15,6 +15,8 @@ struct SpanIndex {
     private(set) var entries: [Entry] = []
     /// Whether nothing has changed since nothing was found to be joined.
     private var isSettled = false
+    /// A date before which nothing was too old when that was last asked, and nothing has come since.
+    private var fresh: String?
 
     init(_ entries: [Entry] = []) { self.entries = entries.sorted { $0.first < $1.first } }
 
@@ -26,7 +28,7 @@ struct SpanIndex {
         } else {
             entries.insert(entry, at: at)
         }
-        isSettled = false
+        (isSettled, fresh) = (false, nil)
     }
 
     mutating func remove(_ range: ClosedRange<UInt64>) {
@@ -36,7 +38,12 @@ struct SpanIndex {
     }
 
     /// Spans of which rows are there that are older than a date.
-    func outdated(before date: String) -> [Entry] { entries.filter { !$0.isExpired && ($0.date.map { $0 < date } ?? false) } }
+    mutating func outdated(before date: String) -> [Entry] {
+        if fresh == date { return [] }
+        let found = entries.filter { !$0.isExpired && ($0.date.map { $0 < date } ?? false) }
+        fresh = found.isEmpty ? date : nil
+        return found
+    }
 
     /// Spans in a row that one file would hold had the run not been interrupted, and behind which that file ends: at a multiple, or because
     /// the next block is of another date. Nil when there are none.
