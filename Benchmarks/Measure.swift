@@ -28,6 +28,7 @@ struct Measure {
         case "verified": try columns(verify: true)
         case "duckdb": try await sink(DuckDBSink(DuckDBSinkOptions(path: "\(folder)/sink.duckdb")))
         case "parquet": try await sink(ParquetSink(ParquetSinkOptions(directory: "\(folder)/lake"), segments: MemorySegments()))
+        case "bucket": try await sink(try bucket())
         // The folder is the database's address here: nothing is written beside it.
         case "postgres": try await sink(PostgresSink(PostgresSinkOptions(url: folder, shown: "here", schema: "step")))
         case "csv": try await sink(FilesSink(FilesSinkOptions(.csv, directory: "\(folder)/csv")))
@@ -49,6 +50,14 @@ struct Measure {
         case "influx-prices": try prices()
         default: throw BenchError("no step \(step)")
         }
+    }
+
+    /// The folder is a server, a key, its secret, a working folder and a prefix, with `#` between them.
+    private func bucket() throws -> ParquetSink {
+        let words = folder.split(separator: "#").map(String.init)
+        guard words.count == 5 else { throw BenchError("bucket: \(words.count) words, not 5") }
+        let options = BucketOptions(bucket: "sluice", prefix: words[4], endpoint: words[0], accessKey: words[1], secretKey: words[2])
+        return ParquetSink(ParquetSinkOptions(directory: words[3], bucket: options), segments: MemorySegments())
     }
 
     /// Every row under a key of its own.

@@ -7,7 +7,7 @@ struct Suites {
 
     static let names = [
         "parse", "columns", "duckdb", "parquet", "path", "transfers", "range", "latency", "limit", "faults", "graph", "live", "postgres",
-        "clickhouse", "influx", "files", "redis", "kafka",
+        "clickhouse", "influx", "files", "redis", "kafka", "objects",
     ]
     /// About 20 seconds together.
     static let quickNames = ["parse", "columns", "duckdb", "parquet", "path", "transfers", "latency"]
@@ -35,6 +35,7 @@ struct Suites {
             try step("jsonl", "columns to JSON lines", blocks: 2_000)
         case "redis": try redis()
         case "kafka": try kafka()
+        case "objects": try objects()
         case "influx":
             try step("influx", "columns to lines (blocks, transactions, logs)", blocks: 8_000)
             try step("influx-prices", "columns to lines (one small row a block)", blocks: 4_000_000)

@@ -3,11 +3,11 @@ import SluiceCore
 
 /// The whole path: the real binary reads blocks from a simulator in another process into a fresh store.
 struct Trial {
-    enum Store: String { case duckdb, parquet, postgres }
+    enum Store: String { case duckdb, parquet, postgres, bucket }
 
     let bench: Bench
     var store = Store.duckdb
-    /// Of a server, where the store has one.
+    /// Of a server, where the store has one; of a bucket also key, secret and prefix, with `#` between them.
     var url = ""
     var registers = ["blocks", "transactions", "logs"]
     var blocks: Int
@@ -36,6 +36,13 @@ struct Trial {
         return (runs, rows ?? [])
     }
 
+    private func sink(_ target: String, _ home: String) -> String {
+        guard store == .bucket else { return "type: \(store.rawValue), \(store == .postgres ? "url" : "path"): \"\(target)\"" }
+        let words = url.split(separator: "#")
+        return "type: parquet, path: \"s3://sluice/\(words[3])\", endpoint: \"\(words[0])\", access_key: \(words[1]), "
+            + "secret_key: \"\(words[2])\", spool: \"\(home)/spool\""
+    }
+
     private func once(_ folder: String, port: Int) throws -> (Usage, [Int]) {
         let home = "\(folder)/run"
         Cleanup.remove(home)
@@ -49,7 +56,7 @@ struct Trial {
                   - url: http://127.0.0.1:\(port)
             \(endpoint.map { "        \($0)\n" }.joined())\(network.map { "    \($0)\n" }.joined())
             sinks:
-              out: { type: \(store.rawValue), \(store == .postgres ? "url" : "path"): "\(target)" }
+              out: { \(sink(target, home)) }
             pipelines:
               bench: { network: ethereum, registers: [\(registers.joined(separator: ", "))], start: \(Workload.start), sinks: [out] }
             """
@@ -60,7 +67,7 @@ struct Trial {
             [bench.sluice, "backfill", "-c", "\(home)/sluice.yaml", "--from", "\(Workload.start)", "--to", "\(last)", "--quiet"],
             errors: log)
         let usage = try child.wait(errors: log)
-        if store == .postgres { return (usage, []) }
+        if store == .postgres || store == .bucket { return (usage, []) }
         let rows = try bench.helper(["count", store.rawValue, target] + registers).output.compactMap { Int($0) }
         guard rows.count == registers.count else { throw BenchError("cannot count the rows in \(target)") }
         return (usage, rows)

@@ -54,7 +54,10 @@ import Testing
             _ = try await stream.write(batch)
             _ = try await stream.finish()
             await sink.close()
-            guard let text = try pyarrow("\(folder)/t/chain_id=1/date=2015-07-30/t_000000000005_000000000005.parquet") else {
+            guard
+                let text = try pyarrow(
+                    ["\(folder)/t/chain_id=1/date=2015-07-30/t_000000000005_000000000005.parquet"], script: Self.script)
+            else {
                 withKnownIssue("SKIPPED: python3 cannot import pyarrow; run scripts/setup --test") { Issue.record("no independent reader") }
                 return
             }
@@ -80,6 +83,73 @@ import Testing
         }
     }
 
+    /// Prints all rows as JSON: what is under each name as exact text, by columns that a seeded table has.
+    private static let exact = """
+        import json, struct, sys, pyarrow.parquet as pq
+        table = pq.ParquetFile(sys.argv[1]).read()
+        def text(field, value):
+            if value is None: return None
+            kind = str(field.type)
+            if kind == "bool": return "true" if value else "false"
+            if kind == "double": return str(struct.unpack("<q", struct.pack("<d", value))[0])
+            if kind.startswith("binary"): return "0x" + value.hex()
+            return str(value)
+        columns = {}
+        for field, column in zip(table.schema, table.columns):
+            if str(field.type).startswith("timestamp"):
+                assert str(field.type) == "timestamp[us, tz=UTC]", field
+                column = column.cast("int64")
+            columns[field.name] = [text(field, value) for value in column.to_pylist()]
+        # Python's own way from digits to the nearest double.
+        nearest = [None if digits is None else str(struct.unpack("<q", struct.pack("<d", float(int(digits))))[0]) for digits in columns["a_wide"]]
+        assert nearest == columns["a_wide_f64"]
+        assert columns["row"] == [str(at) for at in range(table.num_rows)], "rows are not in their order"
+        print(json.dumps([list(row) for row in zip(*[columns[name] for name in sys.argv[2:]])]))
+        """
+
+    @Test("whatever is in rows, an independent reader finds it, also when files were joined")
+    func any() async throws {
+        let seed =
+            ProcessInfo.processInfo.environment["SLUICE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64(UInt32.max))
+        try await withFolder { folder in
+            let (table, expected) = EveryType.rows(3_000, seed: seed, textsAreNull: true)
+            let sink = ParquetSink(
+                ParquetSinkOptions(directory: folder, blocksPerFile: 4, rowGroupRows: 2_048), segments: MemorySegments())
+            let stream = try await sink.open(StreamID(pipeline: "p", chainID: 1), tables: [EveryType.schema])
+            func batch(_ number: UInt64, _ table: Table) -> Batch {
+                Batch(
+                    chainID: 1,
+                    span: Span(
+                        first: number, parentHash: SmallChain.hash(number - 1),
+                        blocks: [BlockStamp(hash: SmallChain.hash(number), timestamp: 1_438_269_988)]), tables: [table])
+            }
+            // The file of block 6 ends early; that of block 7 is joined to it.
+            _ = try await stream.write(
+                batch(
+                    6,
+                    Table(
+                        schema: EveryType.schema,
+                        columns: EveryType.schema.fields.map {
+                            ColumnBuilder($0.type).finish()
+                        }, rowCount: 0)))
+            _ = try await stream.finish()
+            _ = try await stream.write(batch(7, table))
+            await sink.close()
+            let path = "\(folder)/all_types/chain_id=1/date=2015-07-30/all_types_000000000006_000000000007.parquet"
+            guard let text = try pyarrow([path] + EveryType.names, script: Self.exact) else {
+                withKnownIssue("SKIPPED: python3 cannot import pyarrow; run scripts/setup --test") { Issue.record("no independent reader") }
+                return
+            }
+            let found = try JSONDecoder().decode([[String?]].self, from: Data(text.utf8))
+            try #require(found.count == expected.count, "seed \(seed)")
+            for (row, (one, other)) in zip(found, expected).enumerated() where one != other {
+                for (name, pair) in zip(EveryType.names, zip(one, other)) where pair.0 != pair.1 {
+                    Issue.record("seed \(seed), row \(row), \(name): \(pair.0 ?? "null") instead of \(pair.1 ?? "null")")
+                }
+            }
+        }
+    }
+
     private func pythonByte(_ byte: UInt8) -> String {
         switch byte {
         case 9: "\\t"
@@ -93,13 +163,13 @@ import Testing
     }
 
     /// What the script prints; nil when there is no pyarrow.
-    private func pyarrow(_ path: String) throws -> String? {
+    private func pyarrow(_ arguments: [String], script: String) throws -> String? {
         let environment = ProcessInfo.processInfo.environment
         let cache = environment["XDG_CACHE_HOME"] ?? NSHomeDirectory() + "/.cache"
         let python = Process()
         python.executableURL = URL(filePath: "/usr/bin/env")
         python.environment = ["PYTHONPATH": "\(cache)/sluice/pyarrow-26.0.0", "PATH": environment["PATH"] ?? "/usr/bin", "PYTHONUTF8": "1"]
-        python.arguments = ["python3", "-c", Self.script, path]
+        python.arguments = ["python3", "-c", script] + arguments
         let output = Pipe()
         python.standardOutput = output
         try python.run()

@@ -18,7 +18,16 @@ struct Layout: Sendable {
 
     /// Relative to the directory, as manifests name it.
     func file(_ table: String, day: Int64, _ first: UInt64, _ last: UInt64) -> String {
-        "\(table)/chain_id=\(chainID)/date=\(Calendar.date(day))/\(table)_\(Self.padded(first))_\(Self.padded(last)).parquet"
+        "\(table)/chain_id=\(chainID)/date=\(Calendar.date(day))/\(fileName(table, first, last))"
+    }
+
+    func fileName(_ table: String, _ first: UInt64, _ last: UInt64) -> String {
+        "\(table)_\(Self.padded(first))_\(Self.padded(last)).parquet"
+    }
+
+    /// The date in the path of a file.
+    static func date(of path: String) -> String? {
+        path.split(separator: "/").first { $0.hasPrefix("date=") }.map { String($0.dropFirst(5)) }
     }
 
     func manifest(_ first: UInt64, _ last: UInt64) -> String { "\(manifests)/\(Self.padded(first))_\(Self.padded(last)).json" }
@@ -27,6 +36,9 @@ struct Layout: Sendable {
 
     /// Where the rest of a file that is cut is written: another one of the table may be open.
     func cutFile(_ table: String) -> String { "\(temporary)/\(table).cut" }
+
+    /// Where several files of a table become one.
+    func joinedFile(_ table: String) -> String { "\(temporary)/\(table).joined" }
 
     /// A file that is to take the place of a table's, until it does.
     func nextFile(_ table: String) -> String { "\(temporary)/\(table)\(Self.next)" }

@@ -16,13 +16,48 @@ struct Manifest: Sendable {
     let files: [File]
     /// Tables that the span was written for; those without a row have no file.
     let tables: [String]
+    /// The UTC date of the blocks, `YYYY-MM-DD`; nil when neither the manifest nor its files tell.
+    let date: String?
+    /// Names of manifests that do not count any more, because this one holds their blocks.
+    let replaces: [String]
+    /// Whether the rows were taken off for their age.
+    let isExpired: Bool
 
-    init(stream: StreamID, first: UInt64, last: Position, files: [File], tables: [String]) {
+    init(
+        stream: StreamID, first: UInt64, last: Position, files: [File], tables: [String], date: String?, replaces: [String] = [],
+        isExpired: Bool = false
+    ) {
         self.stream = stream
         self.first = first
         self.last = last
         self.files = files
         self.tables = tables
+        self.date = date ?? files.lazy.compactMap { Layout.date(of: $0.path) }.first
+        self.replaces = replaces
+        self.isExpired = isExpired
+    }
+
+    /// The name of its file.
+    var name: String { "\(Layout.padded(first))_\(Layout.padded(last.number)).json" }
+
+    /// What is decided by.
+    var entry: SpanIndex.Entry { SpanIndex.Entry(first: first, last: last.number, date: date, isExpired: isExpired) }
+
+    /// The same with other files.
+    func with(_ files: [File]) -> Manifest {
+        Manifest(stream: stream, first: first, last: last, files: files, tables: tables, date: date, isExpired: isExpired)
+    }
+
+    /// The same, from which on others do not count.
+    func replacing(_ others: [Manifest]) -> Manifest {
+        Manifest(
+            stream: stream, first: first, last: last, files: files, tables: tables, date: date, replaces: others.map(\.name),
+            isExpired: isExpired)
+    }
+
+    /// The same without its rows.
+    var expired: Manifest {
+        Manifest(stream: stream, first: first, last: last, files: [], tables: tables, date: date, isExpired: true)
     }
 
     /// As JSON. `schemas` are those of the stream.
@@ -34,6 +69,9 @@ struct Manifest: Sendable {
             let columns = ScanColumn.parquet(schema).map { "{\"name\": \($0.name.jsonQuoted), \"type\": \($0.sqlType.jsonQuoted)}" }
             return "    \(schema.name.jsonQuoted): [\(columns.joined(separator: ", "))]"
         }
+        var more = date.map { "  \"date\": \($0.jsonQuoted),\n" } ?? ""
+        if isExpired { more += "  \"expired\": true,\n" }
+        if !replaces.isEmpty { more += "  \"replaces\": [\(replaces.map(\.jsonQuoted).joined(separator: ", "))],\n" }
         return """
             {
               "version": 1,
@@ -42,6 +80,7 @@ struct Manifest: Sendable {
               "first_block": \(first),
               "last_block": \(last.number),
               "last_hash": "\(last.hash)",
+            \(more)\
               "rows": \(self.files.reduce(0) { $0 + $1.rows }),
               "bytes": \(self.files.reduce(0) { $0 + $1.bytes }),
               "files": [
@@ -96,14 +135,15 @@ struct Manifest: Sendable {
     private static func query(_ source: String, _ session: DuckDBSession) throws -> [(path: String, manifest: Manifest?)] {
         let shape = """
             {"stream": "VARCHAR", "chain_id": "UBIGINT", "first_block": "UBIGINT", "last_block": "UBIGINT", "last_hash": "VARCHAR",
-             "files": [{"table": "VARCHAR", "path": "VARCHAR", "rows": "UBIGINT", "bytes": "UBIGINT"}], "schema": "JSON"}
+             "date": "VARCHAR", "expired": "BOOLEAN", "replaces": ["VARCHAR"], "files": [{"table": "VARCHAR", "path": "VARCHAR", "rows": "UBIGINT", "bytes": "UBIGINT"}], "schema": "JSON"}
             """
         // Names of tables and files hold no line breaks: lists travel as lines, and cost one value each.
         let rows = try session.rows(
             """
             SELECT filename, m.stream, m.chain_id, m.first_block, m.last_block, m.last_hash,
                 array_to_string(json_keys(m.schema), chr(10)),
-                array_to_string(list_transform(m.files, lambda f: concat_ws(chr(9), f.table, f.rows, f.bytes, f.path)), chr(10))
+                array_to_string(list_transform(m.files, lambda f: concat_ws(chr(9), f.table, f.rows, f.bytes, f.path)), chr(10)),
+                m.date, coalesce(m.expired, false), coalesce(array_to_string(m.replaces, chr(10)), '')
             FROM (SELECT filename, from_json(content, \(DuckDBSession.literal(shape))) AS m FROM read_text(\(source)))
             """)
         return rows.map { row in (row[0].text ?? "", Manifest(row)) }
@@ -121,6 +161,7 @@ struct Manifest: Sendable {
         }
         self.init(
             stream: StreamID(pipeline: pipeline, chainID: chain), first: first, last: Position(number: last, hash: hash), files: files,
-            tables: tables.split(separator: "\n").map(String.init))
+            tables: tables.split(separator: "\n").map(String.init), date: row[8].text,
+            replaces: (row[10].text ?? "").split(separator: "\n").map(String.init), isExpired: row[9] == .bool(true))
     }
 }

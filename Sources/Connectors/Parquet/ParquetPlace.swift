@@ -7,6 +7,8 @@ import SluiceDuckDB
 protocol ParquetPlace: Sendable {
     /// As it is named in messages.
     var shown: String { get }
+    /// Sets the place up as it is to be, where that is asked for: the first thing that is done to it.
+    func prepare(_ tables: [String], retention: Int?, _ session: DuckDBSession) throws
     /// Looks afresh at what is there, for a start.
     func refresh(_ tables: [String]) throws
     /// All of a table's files of the chain, with their blocks.
@@ -20,10 +22,15 @@ protocol ParquetPlace: Sendable {
     func move(_ path: String, to other: String) throws
     /// Removes a file; that there is none is well.
     func remove(_ path: String) throws
-    /// A path at which a file can be read until the next is asked for.
-    func local(_ path: String) throws -> String
+    /// Paths at which files can be read until others are asked for.
+    func local(_ paths: [String]) throws -> [String]
     /// Removes what an interrupted writer left on its way.
     func discardTemporaries() throws
+}
+
+extension ParquetPlace {
+    /// A path at which a file can be read until another one is asked for.
+    func local(_ path: String) throws -> String { try local([path])[0] }
 }
 
 /// The working folder itself.
@@ -31,6 +38,8 @@ struct FolderPlace: ParquetPlace {
     let layout: Layout
 
     var shown: String { layout.directory }
+
+    func prepare(_ tables: [String], retention: Int?, _ session: DuckDBSession) {}
 
     func refresh(_ tables: [String]) {}
 
@@ -46,7 +55,7 @@ struct FolderPlace: ParquetPlace {
 
     func remove(_ path: String) throws { try Layout.remove(absolute(path)) }
 
-    func local(_ path: String) -> String { absolute(path) }
+    func local(_ paths: [String]) -> [String] { paths.map(absolute) }
 
     func discardTemporaries() throws {
         for name in Folder.entries(layout.temporary) { try Layout.remove("\(layout.temporary)/\(name)") }

@@ -1,3 +1,4 @@
+import Glibc
 import SluiceConfig
 public import SluiceCore
 import SluiceDuckDB
@@ -15,10 +16,14 @@ public final class ParquetSink: Sink {
     private let segments: any SegmentStore
     private let engine: Engine
 
+    private let now: @Sendable () -> Int64
+
     /// Opens nothing yet.
-    public init(_ options: ParquetSinkOptions, segments: any SegmentStore) {
+    /// - Parameter now: seconds since 1970, by which rows grow old; nil: the machine's clock.
+    public init(_ options: ParquetSinkOptions, segments: any SegmentStore, now: (@Sendable () -> Int64)? = nil) {
         self.options = options
         self.segments = segments
+        self.now = now ?? { Int64(Glibc.time(nil)) }
         self.engine = Engine(options)
     }
 
@@ -29,7 +34,10 @@ public final class ParquetSink: Sink {
     ///   be written.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         let database = try await engine.claim(stream)
-        let writer = try ParquetWriter(stream, tables, options, segments, database, try await engine.bucket())
+        let layout = Layout(directory: options.directory, chainID: stream.chainID)
+        let place: any ParquetPlace = try await engine.bucket().map { BucketPlace(layout, $0) } ?? FolderPlace(layout: layout)
+        let writer = try ParquetWriter(stream, tables, options, segments, database, place, now: now)
+        try await writer.prepare()
         await engine.replace(with: writer)
         try await writer.recover()
         return ParquetSinkStream(writer: writer)
@@ -52,6 +60,9 @@ public final class ParquetSink: Sink {
         init(_ options: ParquetSinkOptions) { self.options = options }
 
         func claim(_ stream: StreamID) throws -> DuckDBDatabase {
+            if let problem = options.problem {
+                throw SluiceError(.parquetFolder, .config, "the sink to \(options.bucket?.shown ?? options.directory): \(problem)")
+            }
             if let other = writers[stream.chainID], other.id != stream {
                 throw SluiceError(
                     .parquetFolder, .config,
@@ -73,10 +84,12 @@ public final class ParquetSink: Sink {
         func bucket() throws -> BucketClient? {
             guard let bucket = options.bucket else { return nil }
             if let client { return client }
-            guard !bucket.bucket.isEmpty, !bucket.accessKey.isEmpty, !bucket.secretKey.reveal().isEmpty else {
+            if let problem = bucket.problem {
+                throw SluiceError(.bucketRefused, .config, "the sink to \(bucket.shown): \(problem)", mend: "set path: s3://bucket/prefix")
+            }
+            guard !bucket.accessKey.isEmpty, !bucket.secretKey.reveal().isEmpty else {
                 throw SluiceError(
-                    .bucketRefused, .config, "the sink to \(bucket.shown) lacks its \(bucket.bucket.isEmpty ? "bucket" : "key")",
-                    mend: "set path: s3://bucket/prefix, access_key and secret_key")
+                    .bucketRefused, .config, "the sink to \(bucket.shown) lacks its key", mend: "set access_key and secret_key")
             }
             let http = try HTTPClient(idleConnections: 16)
             let made = BucketClient(bucket, http: http)

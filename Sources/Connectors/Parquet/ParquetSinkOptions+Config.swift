@@ -16,6 +16,17 @@ extension ParquetSinkOptions {
             FieldSpec(
                 "row_group_rows", .int(2048...1_048_576), "Rows of a row group; one row group a table is in memory.", default: "8192",
                 unit: "rows"),
+            FieldSpec(
+                "tip_blocks", .int(1...1_000_000),
+                "At the head a file ends when it has so many blocks, so that readers see them earlier. When left out, only at a multiple.",
+                example: "50", unit: "blocks"),
+            FieldSpec(
+                "compact", .bool,
+                "Whether files that ended early (at the head, or with a run) become one when the blocks up to their multiple are there.",
+                default: "true"),
+            FieldSpec(
+                "retention", days, "How long rows stay, from the end of their date on, in whole days. When left out, for ever.",
+                example: "1825d"),
             FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "24MB"),
             FieldSpec(
                 "endpoint", .url(["http", "https"]), "With a bucket: the server. When left out, that of AWS in the region.",
@@ -33,7 +44,22 @@ extension ParquetSinkOptions {
             FieldSpec(
                 "part_size", .bytes((5 << 20)...(1 << 30)), "With a bucket: larger files go up in parts of this size.", default: "8MiB"),
             FieldSpec("spool", .path, "With a bucket: where files are made before they go up.", default: "data/spool"),
+            FieldSpec(
+                "versioning", .bool,
+                "With a bucket: `true` has it keep what is replaced or removed. Otherwise it is left as it is.", example: "true"),
+            FieldSpec(
+                "old_versions_after", days, "With a bucket: when versions go that are not the newest, by a rule of the bucket.",
+                example: "30d"),
+            FieldSpec(
+                "unfinished_after", days, "With a bucket: when uploads are given up that never ended, by a rule of the bucket.",
+                example: "7d"),
+            FieldSpec("warm_after", days, "With a bucket: when files go to `warm_class`, by a rule of the bucket.", example: "30d"),
+            FieldSpec("warm_class", .string, "With a bucket: the storage class of files that are read seldom.", default: "STANDARD_IA"),
+            FieldSpec("cold_after", days, "With a bucket: when files go to `cold_class`, by a rule of the bucket.", example: "365d"),
+            FieldSpec("cold_class", .string, "With a bucket: the storage class of files that are kept.", default: "GLACIER"),
         ])
+
+    private static let days = ValueType.duration(.seconds(86_400) ... .seconds(86_400 * 36_500))
 
     /// Out of checked options.
     public init(_ options: ConfigObject) {
@@ -43,7 +69,10 @@ extension ParquetSinkOptions {
             directory: bucket.map { "\(options.string("spool"))/\($0.shown.dropFirst(5))" } ?? path,
             blocksPerFile: UInt64(options.int("blocks_per_file")),
             compressionLevel: options.int("compression_level"), rowGroupRows: options.int("row_group_rows"),
-            memoryLimitBytes: options.bytes("memory_limit"), bucket: bucket)
+            memoryLimitBytes: options.bytes("memory_limit"), bucket: bucket, tipBlocks: options.int(ifSet: "tip_blocks").map(UInt64.init),
+            compacts: options.bool("compact"), retentionDays: options.days("retention"))
+        let own = ["versioning", "old_versions_after", "unfinished_after", "warm_after", "cold_after"]
+        if bucket == nil, let misplaced = own.first(where: options.has) { problem = "\(misplaced) is for buckets, but \(path) is a folder" }
     }
 }
 
@@ -57,6 +86,24 @@ extension BucketOptions {
             accessKey: options.string(ifSet: "access_key") ?? "", secretKey: options.secret(ifSet: "secret_key")?.reveal() ?? "",
             sessionToken: options.secret(ifSet: "session_token")?.reveal(),
             pathStyle: options.bool(ifSet: "path_style") ?? (endpoint != nil),
-            partBytes: options.bytes("part_size"))
+            partBytes: options.bytes("part_size"), settings: BucketSettings(options))
+    }
+}
+
+extension BucketSettings {
+    fileprivate init(_ options: ConfigObject) {
+        func step(_ name: String) -> Step? {
+            options.days("\(name)_after").map { Step(days: $0, storageClass: options.string("\(name)_class")) }
+        }
+        self.init(
+            versioning: options.bool(ifSet: "versioning") ?? false, warm: step("warm"), cold: step("cold"),
+            oldVersionDays: options.days("old_versions_after"), unfinishedDays: options.days("unfinished_after"))
+    }
+}
+
+extension ConfigObject {
+    /// Whole days; what is begun of one counts.
+    fileprivate func days(_ field: String) -> Int? {
+        duration(ifSet: field).map { Int(($0.components.seconds + 86_399) / 86_400) }
     }
 }

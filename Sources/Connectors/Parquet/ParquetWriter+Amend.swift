@@ -28,6 +28,12 @@ extension ParquetWriter {
                 guard let span = written.first(where: { $0.contains(number) }) else {
                     throw SluiceError(.parquetFolder, .pause, "\(layout.manifests) has no manifest with block \(number)")
                 }
+                if index.entries.contains(where: { $0.range == span && $0.isExpired }) {
+                    throw SluiceError(
+                        .blockNotHeld, .data,
+                        "\(place.shown) took the rows of block \(number) off for their age, so none can be added to it",
+                        mend: "choose a longer retention for rows that are to come yet")
+                }
                 groups[Group(span: span, column: amendment.column), default: []].append(amendment)
             }
         }
@@ -124,9 +130,7 @@ extension ParquetWriter {
         }
         guard !changed.isEmpty else { return }
         try Folder.sync(layout.temporary)
-        let next = Manifest(
-            stream: manifest.stream, first: manifest.first, last: manifest.last, files: files.values.sorted { $0.table < $1.table },
-            tables: manifest.tables)
+        let next = manifest.with(files.values.sorted { $0.table < $1.table })
         do {
             try publish(next, as: layout.nextManifest(manifest.first, manifest.last.number))
             try finish(next)

@@ -1,8 +1,7 @@
 import SluiceCore
 import SluiceDuckDB
 
-/// What a start finds, and what a rollback leaves. Manifests are the truth; a crash at any point leaves at most one span of files
-/// that none of them names.
+/// What a start finds, and what a rollback leaves. Manifests are the truth.
 extension ParquetWriter {
     /// Brings the folder to what its manifests name, and this writer with it.
     func recover() throws {
@@ -11,9 +10,9 @@ extension ParquetWriter {
         try place.refresh(schemas.map(\.name))
         try endInterruptedAmendments()
         try place.discardTemporaries()
-        try endInterruptedRollback()
-        let manifests = try Manifest.all(in: layout, session)
-        for manifest in manifests { try check(manifest) }
+        let all = try Manifest.all(in: layout, session)
+        for manifest in all { try check(manifest) }
+        let (manifests, replaced) = try settle(all)
         for (one, next) in zip(manifests, manifests.dropFirst()) where next.first <= one.last.number {
             throw SluiceError(
                 .parquetFolder, .pause, "two manifests of chain \(id.chainID) in \(place.shown) name block \(next.first)",
@@ -28,9 +27,12 @@ extension ParquetWriter {
                     + "but its manifests do not name them",
                 mend: "restore the folder, or remove the state file to fill it again")
         }
-        try sweep(keeping: Set(manifests.flatMap { $0.files.map(\.path) }))
+        try sweep(manifests, replaced)
+        index = SpanIndex(manifests.map(\.entry))
+        for manifest in manifests where !manifest.replaces.isEmpty { try record(manifest.replacing([])) }
         try segments.save(found.segments, of: id)
         (durable, taken, news) = (found, found, nil)
+        try upkeep()
     }
 
     private func check(_ manifest: Manifest) throws {
@@ -49,25 +51,38 @@ extension ParquetWriter {
         }
     }
 
-    /// Two manifests that begin at one block: the shorter is newer, and the longer was about to go.
-    private func endInterruptedRollback() throws {
-        let spans = layout.manifestSpans()
-        for (shorter, longer) in zip(spans, spans.dropFirst()) where shorter.lowerBound == longer.lowerBound {
-            try place.remove(layout.relative(layout.manifest(longer.lowerBound, longer.upperBound)))
+    /// Removes manifests that do not count any more, because another one holds their blocks. Returns those that do, and the spans of the others.
+    private func settle(_ all: [Manifest]) throws -> (counting: [Manifest], replaced: Set<ClosedRange<UInt64>>) {
+        var names = Set(all.flatMap(\.replaces))
+        // What a version before left, which did not write that down: two that begin at one block are of a rollback, and the shorter is newer.
+        for (one, next) in zip(all, all.dropFirst())
+        where one.first == next.first && !names.contains(one.name) && !names.contains(next.name) {
+            names.insert(one.last.number > next.last.number ? one.name : next.name)
         }
+        for manifest in all where names.contains(manifest.name) {
+            try place.remove(layout.relative(layout.manifest(manifest.first, manifest.last.number)))
+        }
+        return (all.filter { !names.contains($0.name) }, Set(names.compactMap { Layout.span(of: $0, suffix: ".json") }))
     }
 
-    /// Removes the files that no manifest names: a crash leaves those that begin at one block at most. A file counts by its name, not
-    /// by its blocks: what an interrupted cut left covers blocks that are stored elsewhere, and readers would find them twice.
-    private func sweep(keeping named: Set<String>) throws {
+    /// Removes the files that no manifest names. A file counts by its name, not by its blocks: what an interrupted cut left covers blocks that
+    /// are stored elsewhere, and readers would find them twice.
+    ///
+    /// A crash leaves files that were about to come, which begin at one block, and those of spans that were replaced or have become too old.
+    private func sweep(_ manifests: [Manifest], _ replaced: Set<ClosedRange<UInt64>>) throws {
         let there = try schemas.flatMap { try place.files($0.name) }
-        if let missing = named.subtracting(there.map(\.path)).min() {
+        let paths = Set(there.map(\.path))
+        // Of rows that are too old a rule of the bucket may have taken the files before the sink came to it.
+        for manifest in manifests where !isOutdated(manifest.date) {
+            guard let missing = manifest.files.first(where: { !paths.contains($0.path) }) else { continue }
             throw SluiceError(
-                .parquetFolder, .pause, "\(place.shown)/\(missing) is missing, though a manifest names it",
+                .parquetFolder, .pause, "\(place.shown)/\(missing.path) is missing, though a manifest names it",
                 mend: "restore the file, or remove its manifest and the state file to fill it again")
         }
+        let named = Set(manifests.flatMap { $0.files.map(\.path) })
+        let leaving = replaced.union(manifests.filter(\.isExpired).map { $0.first...$0.last.number })
         let orphans = there.filter { !named.contains($0.path) }
-        let firsts = Set(orphans.map(\.span.lowerBound))
+        let firsts = Set(orphans.filter { !leaving.contains($0.span) }.map(\.span.lowerBound))
         guard firsts.count <= 1 else {
             throw SluiceError(
                 .parquetFolder, .pause,
@@ -85,10 +100,13 @@ extension ParquetWriter {
         for span in layout.manifestSpans().reversed() where removed.contains(span.upperBound) {
             let path = layout.manifest(span.lowerBound, span.upperBound)
             let manifest = try Manifest.read(path, session)
-            if span.lowerBound <= position.number { try shorten(manifest, to: position) }
-            try place.remove(layout.relative(path))
-            try Folder.sync(layout.manifests)
-            for file in manifest.files { try place.remove(file.path) }
+            if span.lowerBound <= position.number {
+                try shorten(manifest, to: position)
+            } else {
+                try forget(manifest)
+                try Folder.sync(layout.manifests)
+                for file in manifest.files { try place.remove(file.path) }
+            }
         }
     }
 
@@ -124,6 +142,9 @@ extension ParquetWriter {
             try place.publish(partial, as: path)
             files.append(Manifest.File(table: file.table, path: path, rows: Int(rows), bytes: bytes))
         }
-        try record(Manifest(stream: id, first: manifest.first, last: position, files: files, tables: manifest.tables))
+        let rest = Manifest(
+            stream: id, first: manifest.first, last: position, files: files, tables: manifest.tables, date: manifest.date,
+            isExpired: manifest.isExpired)
+        try replace([manifest], by: rest)
     }
 }

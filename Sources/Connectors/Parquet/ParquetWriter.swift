@@ -23,8 +23,12 @@ actor ParquetWriter {
     let layout: Layout
     let place: any ParquetPlace
     let session: DuckDBSession
+    /// Seconds since 1970.
+    let now: @Sendable () -> Int64
     /// What is durable: the spans of all manifests.
     var durable = Coverage()
+    /// The same, span by span.
+    var index = SpanIndex()
     /// What is covered with the open files.
     var taken = Coverage()
     /// The last block that became durable, until the caller is told.
@@ -41,16 +45,16 @@ actor ParquetWriter {
 
     init(
         _ id: StreamID, _ schemas: [Schema], _ options: ParquetSinkOptions, _ segments: any SegmentStore, _ database: DuckDBDatabase,
-        _ bucket: BucketClient?
+        _ place: any ParquetPlace, now: @escaping @Sendable () -> Int64
     ) throws {
         for schema in schemas { _ = try schema.requiredBlockNumberField() }
         self.id = id
         self.schemas = schemas
         self.options = options
         self.segments = segments
-        let layout = Layout(directory: options.directory, chainID: id.chainID)
-        self.layout = layout
-        place = bucket.map { BucketPlace(layout, $0) } ?? FolderPlace(layout: layout)
+        self.now = now
+        layout = Layout(directory: options.directory, chainID: id.chainID)
+        self.place = place
         session = try database.connect()
         connections = try Dictionary(
             uniqueKeysWithValues: schemas.map { ($0.name, try DuckDBConnection(database, name: "pq-\($0.name)")) })
@@ -63,6 +67,9 @@ actor ParquetWriter {
     }
 
     // MARK: the stream
+
+    /// Sets the place up as it is to be.
+    func prepare() throws { try place.prepare(schemas.map(\.name), retention: options.retentionDays, session) }
 
     /// After a failure it also makes the stream usable again, from what the folder holds: that is the truth, because a step that
     /// failed may have been done.
@@ -92,9 +99,13 @@ actor ParquetWriter {
         return report()
     }
 
-    /// Files end where blocks say, so nothing can be made durable before.
-    func flush() throws -> Position? {
+    /// Files end where blocks say, so nothing can be made durable before, unless `tipBlocks` says so.
+    func flush() async throws -> Position? {
         try checkUsable()
+        try await guarded {
+            if let tip = options.tipBlocks, let open, UInt64(open.blocks.count) >= tip { try await closeEarly() }
+            try upkeep()
+        }
         return report()
     }
 
@@ -171,16 +182,20 @@ actor ParquetWriter {
             try place.publish(layout.temporaryFile(table), as: path)
             files.append(Manifest.File(table: table, path: path, rows: rows, bytes: bytes))
         }
-        try record(Manifest(stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name)))
+        try record(
+            Manifest(
+                stream: id, first: range.first, last: range.last, files: files, tables: schemas.map(\.name), date: Calendar.date(span.day)))
         open = nil
         try durable.append(span.span, stream: id)
         news = range.last
         try segments.save(durable.segments, of: id)
+        try upkeep()
     }
 
     /// Writes a manifest: from now on its span is there.
     func record(_ manifest: Manifest) throws {
         try publish(manifest, as: layout.manifest(manifest.first, manifest.last.number))
+        index.insert(manifest.entry)
     }
 
     func publish(_ manifest: Manifest, as path: String) throws {

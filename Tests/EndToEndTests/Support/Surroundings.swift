@@ -85,6 +85,8 @@ enum Surroundings {
     /// The long form: 200 kills instead of 12.
     static let isLong = environment["SLUICE_TEST_LONG"] == "1"
     static let kills = isLong ? 200 : 12
+    /// The kinds of sinks that are asked for; nil: all.
+    static let kinds: Set<String>? = environment["SLUICE_TEST_KINDS"].map { Set($0.split(separator: ",").map(String.init)) }
 
     /// Printed with every use; `SLUICE_TEST_SEED` brings a run back.
     static let seed: UInt64 = environment["SLUICE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1...UInt64(UInt32.max))

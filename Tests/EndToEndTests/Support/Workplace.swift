@@ -12,11 +12,18 @@ struct Workplace {
         static let files: [Kind] = [.csv, .jsonl]
         /// Those whose servers can be had.
         static let available: [Kind] =
-            embedded + files + (Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
+            embedded + files.filter(isAsked)
+            + ((Surroundings.postgres == nil ? [] : [.postgres]) + (Surroundings.clickhouse == nil ? [] : [.clickhouse])
             + (Surroundings.kafka == nil ? [] : [.kafka])
-            + (Surroundings.redis == nil ? [] : [.redis]) + final
+            + (Surroundings.redis == nil ? [] : [.redis])).filter(isAsked) + final
+        /// Those of them that `SLUICE_TEST_KINDS` names; all without it.
+        static let asked: [Kind] = available.filter(isAsked)
+
+        private static func isAsked(_ kind: Kind) -> Bool { Surroundings.kinds.map { $0.contains(kind.rawValue) } ?? true }
+
         /// Those that take only what is final, and whose servers can be had.
-        static let final: [Kind] = (Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])
+        static let final: [Kind] =
+            ((Surroundings.influxdb == nil ? [] : [.influxdb]) + (Surroundings.s3 == nil ? [] : [.s3])).filter(isAsked)
     }
 
     let box: Sandbox
@@ -66,7 +73,9 @@ struct Workplace {
     func write() throws {
         var sinks = ""
         if kinds.contains(.duckdb) { sinks += "  tables: { type: duckdb, path: \"\(database)\", commit_rows: \(commitRows) }\n" }
-        if kinds.contains(.parquet) { sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile) }\n" }
+        if kinds.contains(.parquet) {
+            sinks += "  lake: { type: parquet, path: \(lake), blocks_per_file: \(blocksPerFile), tip_blocks: 5 }\n"
+        }
         if kinds.contains(.postgres) {
             sinks +=
                 "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
@@ -81,7 +90,7 @@ struct Workplace {
         }
         if kinds.contains(.s3), let s3 = Surroundings.s3 {
             sinks +=
-                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile) }\n"
+                "  bucket: { type: parquet, path: \"s3://sluice/\(schema)\", endpoint: \"\(s3.url)\", access_key: \(s3.key), secret_key: \"\(s3.secret)\", spool: \(name).spool, blocks_per_file: \(blocksPerFile), tip_blocks: 5 }\n"
         }
         if kinds.contains(.kafka) {
             sinks +=

@@ -74,6 +74,15 @@ final class BucketClient: Sendable {
             _ = try request("PUT", path, body: try reader.read(0, reader.count), doing: doing)
             return
         }
+        do {
+            try putParts(reader, path, doing)
+        } catch let error as SluiceError where error.message.contains("(NoSuchUpload,") {
+            // The answer to the end of it was lost, and what was asked again found it done; or somebody gave it up. Once more is right for both.
+            try putParts(reader, path, doing)
+        }
+    }
+
+    private func putParts(_ reader: FileReader, _ path: String, _ doing: String) throws {
         let begun = try text("POST", path, query: [("uploads", "")], doing: doing)
         guard let upload = XMLText.value("UploadId", in: begun) else { throw strange(doing, begun) }
         do {
@@ -110,13 +119,18 @@ final class BucketClient: Sendable {
     func abortUploads(_ start: String) throws -> Int {
         let page: String
         do {
-            page = try text("GET", query: [("uploads", ""), ("prefix", options.key(start))], doing: "listing uploads to \(options.shown)")
+            page = try text(
+                "GET", query: [("uploads", ""), ("prefix", options.key(start)), ("encoding-type", "url")],
+                doing: "listing uploads to \(options.shown)")
         } catch let error as SluiceError where error.message.contains("(AccessDenied,") || error.message.contains("(NotImplemented,") {
             return 0
         }
         let uploads = XMLText.elements("Upload", in: page)
+        let isEncoded = XMLText.value("EncodingType", in: page) == "url"
         for upload in uploads {
-            guard let path = XMLText.value("Key", in: upload).flatMap(own), let id = XMLText.value("UploadId", in: upload) else { continue }
+            // A server that does not know of encoding gives names as they are.
+            let name = XMLText.value("Key", in: upload).flatMap { isEncoded ? decoded($0) : $0 }
+            guard let path = name.flatMap(own), let id = XMLText.value("UploadId", in: upload) else { continue }
             try abort(path, id)
         }
         return uploads.count
@@ -151,7 +165,7 @@ final class BucketClient: Sendable {
 
     // MARK: - Requests
 
-    private func text(
+    func text(
         _ method: String, _ path: String? = nil, query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8]? = nil,
         doing: String
     ) throws -> String {
@@ -162,7 +176,7 @@ final class BucketClient: Sendable {
         return text
     }
 
-    private func request(
+    func request(
         _ method: String, _ path: String?, query: [(String, String)] = [], headers: [(String, String)] = [], body: [UInt8]? = nil,
         doing: String
     ) throws -> Buffer {
@@ -259,7 +273,7 @@ final class BucketClient: Sendable {
         return key.hasPrefix(options.prefix + "/") ? String(key.dropFirst(options.prefix.count + 1)) : nil
     }
 
-    private func strange(_ doing: String, _ answer: String) -> SluiceError {
+    func strange(_ doing: String, _ answer: String) -> SluiceError {
         SluiceError(
             .bucketFailed, .pause, "\(doing): the server gives an answer that makes no sense", mend: "check that the endpoint speaks S3",
             detail: String(answer.prefix(2000)))

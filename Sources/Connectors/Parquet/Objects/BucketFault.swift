@@ -33,8 +33,16 @@ enum BucketFault {
             return SluiceError(.bucketRefused, .config, text, mend: "make the bucket, or check its name, the endpoint and path_style")
         case "AccessDenied", "AllAccessDisabled":
             return SluiceError(.bucketRefused, .pause, text, mend: "give the key the right to list, read, write and delete in the bucket")
+        case "InvalidObjectState":
+            return SluiceError(
+                .bucketRefused, .pause, text, mend: "the object is in cold storage: restore it there, or choose a longer cold_after")
         default: return SluiceError(.bucketFailed, .pause, text, mend: "check the server's log, and the room that it has")
         }
+    }
+
+    /// Whether an error says that the server does not have what was asked for.
+    static func isUnknown(_ error: SluiceError) -> Bool {
+        ["(NotImplemented,", "(MethodNotAllowed,", "status 501)"].contains { error.message.contains($0) }
     }
 
     static func error(_ failure: HTTPFailure, doing: String) -> SluiceError {
@@ -60,6 +68,12 @@ enum XMLText {
     /// The text of the first element of a name.
     static func value(_ name: String, in text: some StringProtocol) -> String? {
         elements(name, in: text).first.map { plain($0) }
+    }
+
+    /// Text as XML writes it.
+    static func escaped(_ text: String) -> String {
+        let named = [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\"", "&quot;"), ("'", "&apos;"), ("\r", "&#13;")]
+        return named.reduce(text) { $0.replacing($1.0, with: $1.1) }
     }
 
     private static func plain(_ text: Substring) -> String {

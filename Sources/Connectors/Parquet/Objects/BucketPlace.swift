@@ -1,6 +1,7 @@
 import Glibc
 import SluiceCore
 import SluiceDuckDB
+import SluiceTelemetry
 import Synchronization
 
 /// A bucket. Files are made in the working folder and go up when they are whole; manifests are in both, so that they are read as those of
@@ -10,7 +11,7 @@ final class BucketPlace: ParquetPlace {
     private let client: BucketClient
     /// What is in the bucket of this chain: listed at a start, then kept.
     private let objects = Mutex<Set<String>>([])
-    private let fetched = Mutex<(count: Int, path: String?)>((0, nil))
+    private let fetched = Mutex<(count: Int, paths: [String])>((0, []))
 
     init(_ layout: Layout, _ client: BucketClient) {
         self.layout = layout
@@ -21,6 +22,23 @@ final class BucketPlace: ParquetPlace {
 
     private var manifests: String { "_manifests/\(layout.chainID)/" }
     private var temporaries: String { "_temporary/\(layout.chainID)/" }
+
+    func prepare(_ tables: [String], retention: Int?, _ session: DuckDBSession) throws {
+        let (options, settings) = (client.options, client.options.settings)
+        if settings.versioning { try client.keepVersions() }
+        let rules = settings.rules(options.prefix, chainID: layout.chainID, tables: tables, retention: retention)
+        if rules.isEmpty { return }
+        do {
+            try client.apply(rules, insteadOf: BucketSettings.start(options.prefix, chainID: layout.chainID)) { text in
+                let digest = try session.rows("SELECT to_base64(unhex(md5(\(DuckDBSession.literal(text)))))").first?.first?.text
+                guard let digest else { throw SluiceError(.bucketFailed, .fatal, "making the digest of lifecycle rules: nothing came") }
+                return digest
+            }
+        } catch let error as SluiceError where rules.allSatisfy(\.onlyExpires) && BucketFault.isUnknown(error) {
+            // The sink takes old rows off itself; the rule only helps while it is not running.
+            Log(level: .warning).warning("the server has no lifecycle rules: old rows go while the sink runs", ["bucket": "\(shown)"])
+        }
+    }
 
     func refresh(_ tables: [String]) throws {
         let starts = tables.map { "\($0)/chain_id=\(layout.chainID)/" } + [manifests, temporaries]
@@ -77,19 +95,25 @@ final class BucketPlace: ParquetPlace {
         try Layout.remove("\(layout.directory)/\(path)")
     }
 
-    func local(_ path: String) throws -> String {
-        let content = try client.get(path)
-        try Folder.create(layout.temporary)
-        // A name of its own each time: a reader may remember what it found under another's.
-        let (number, old) = fetched.withLock { fetched in
-            fetched.count += 1
-            return (fetched.count, fetched.path)
+    func local(_ paths: [String]) throws -> [String] {
+        let old = fetched.withLock { fetched in
+            defer { fetched.paths = [] }
+            return fetched.paths
         }
-        if let old { try Layout.remove(old) }
-        let local = "\(layout.temporary)/fetched-\(number).parquet"
-        fetched.withLock { $0.path = local }
-        try Self.write(content, to: local)
-        return local
+        for path in old { try Layout.remove(path) }
+        try Folder.create(layout.temporary)
+        return try paths.map { path in
+            let content = try client.get(path)
+            // A name of its own each time: a reader may remember what it found under another's.
+            let number = fetched.withLock { fetched in
+                fetched.count += 1
+                return fetched.count
+            }
+            let local = "\(layout.temporary)/fetched-\(number).parquet"
+            fetched.withLock { $0.paths.append(local) }
+            try Self.write(content, to: local)
+            return local
+        }
     }
 
     func discardTemporaries() throws {
