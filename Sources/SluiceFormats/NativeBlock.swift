@@ -1,3 +1,4 @@
+import Glibc
 public import SluiceCore
 
 /// ClickHouse's format `Native`: how many columns and rows, then column by column its name, its type, which rows are null, and the values one behind
@@ -55,6 +56,12 @@ public struct NativeBlock {
     /// The rows of some tables of one schema, one behind the other; empty when there are none.
     /// - Parameter rowsPerBlock: a block ends behind the table by which it has so many rows. Blocks of some thousand are read best.
     public static func encode(_ tables: [Table], as targets: [Target], constants: [Constant] = [], rowsPerBlock: Int = 16_384) -> [UInt8] {
+        let all = buffer(tables, as: targets, constants: constants, rowsPerBlock: rowsPerBlock)
+        return withExtendedLifetime(all) { Array(all.bytes) }
+    }
+
+    /// The same as a buffer, which goes to a server as it is.
+    public static func buffer(_ tables: [Table], as targets: [Target], constants: [Constant] = [], rowsPerBlock: Int = 16_384) -> Buffer {
         var blocks: [(tables: Range<Int>, rows: Int)] = []
         for (index, table) in tables.enumerated() where table.rowCount > 0 {
             if let last = blocks.last, last.rows < rowsPerBlock {
@@ -64,13 +71,13 @@ public struct NativeBlock {
             }
         }
         let capacity = blocks.reduce(0) { $0 + bound(tables[$1.tables], targets, constants, rows: $1.rows) }
-        guard capacity > 0 else { return [] }
-        return [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
-            guard let base = buffer.baseAddress else { return }
-            var writer = Writer(out: UnsafeMutableRawPointer(base))
-            for block in blocks { write(tables[block.tables], targets, constants, rows: block.rows, &writer) }
-            count = writer.count
-        }
+        guard capacity > 0 else { return Buffer(count: 0) { _ in } }
+        let memory = UnsafeMutableRawPointer(malloc(capacity))
+        // As wherever Swift makes room for its own: without memory there is no going on.
+        guard let memory else { preconditionFailure("no memory for \(capacity) bytes") }
+        var writer = Writer(out: memory)
+        for block in blocks { write(tables[block.tables], targets, constants, rows: block.rows, &writer) }
+        return Buffer(adopting: memory, count: writer.count)
     }
 
     /// The most that a block takes.
@@ -179,7 +186,16 @@ public struct NativeBlock {
         }
 
         mutating func repeated(_ bytes: [UInt8], _ rows: Int) {
-            for _ in 0..<rows { bytes.withUnsafeBytes { raw($0) } }
+            if bytes.count == 8 {
+                let word = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+                for row in 0..<rows { out.storeBytes(of: word, toByteOffset: count &+ row &* 8, as: UInt64.self) }
+                count += rows * 8
+            } else if bytes.count == 1 {
+                (out + count).initializeMemory(as: UInt8.self, repeating: bytes[0], count: rows)
+                count += rows
+            } else {
+                for _ in 0..<rows { bytes.withUnsafeBytes { raw($0) } }
+            }
         }
     }
 }

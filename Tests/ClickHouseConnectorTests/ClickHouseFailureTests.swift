@@ -59,6 +59,22 @@ import Testing
         try await server.expectBlocks(upTo: 8)
     }
 
+    @Test("tables go in side by side: one that the server is too busy for does not hold up the others", arguments: Kind.available)
+    func sideBySide(_ kind: Kind) async throws {
+        var (server, middle) = try behind(kind, "beside")
+        server.options.retries = Array(repeating: .milliseconds(20), count: 500)
+        let stream = try await server.sink().open(id, tables: SmallChain.schemas)
+        let seen = Mutex(false)
+        middle.when { text in
+            if Self.isLogs(text) { seen.withLock { $0 = true } }
+            let isBlocks = text.contains("query=INSERT") && text.contains("60blocks%60")
+            return isBlocks && !seen.withLock { $0 } ? .answer(503, "busy") : .pass
+        }
+        _ = try await stream.write(SmallChain.batch(1...9))
+        #expect(try await stream.flush() == SmallChain.position(9))
+        try await server.expectBlocks(upTo: 9)
+    }
+
     @Test("an insert whose answer was lost is made again by the same token, and each row is there once", arguments: Kind.available)
     func answerLost(_ kind: Kind) async throws {
         let (server, middle) = try behind(kind, "lost")

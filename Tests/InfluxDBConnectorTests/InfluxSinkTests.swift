@@ -34,6 +34,7 @@ import Testing
         let sink = InfluxSink(
             server.options {
                 $0.batchRows = rows
+                $0.requests = 1
                 $0.batchAge = .seconds(5)
                 $0.compresses = rows > 1
             }, segments: server.segments, time: clock.timeSource, log: .disabled)
@@ -153,7 +154,9 @@ import Testing
         #expect(try await server.ask("SELECT * FROM logs").count == 9)
     }
 
-    @Test("of a request with rows that the server refuses the others are stored, and the error names the first with the server's reason")
+    @Test(
+        "of a request with rows that are too old for the store the others are stored, and the error names the first with the server's reason"
+    )
     func refusedRows() async throws {
         let server = try Server("poison")
         try await server.ask("CREATE DATABASE poison WITH DURATION 2h")
@@ -166,7 +169,7 @@ import Testing
         } throws: { error in
             let error = error as? SluiceError
             return error?.class == .pause && error?.code == .influxRow
-                && error?.message.contains("a row of blocks in block 1 (row 0 of its batch), and 13 more: ") == true
+                && error?.message.contains("number 1 of blocks in block 1, and 13 more: ") == true
                 && error?.message.contains("points beyond retention policy") == true
         }
         #expect(try await server.ask("SELECT number FROM blocks").compactMap { $0["number"] as? Int64 } == Array(8...20))
@@ -186,7 +189,7 @@ import Testing
         return UInt64(spec.tv_sec)
     }
 
-    @Test("a field of another type is an error that names the row, not a loss")
+    @Test("a row with a field of another type is refused by name, not lost")
     func conflict() async throws {
         let server = try Server("conflict")
         let first = try await server.sink().open(id, tables: [SmallChain.blocks])
@@ -202,9 +205,10 @@ import Testing
         columns[3] = text.finish()
         let table = Table(schema: other, columns: columns, rowCount: 1)
         _ = try await stream.write(Batch(chainID: 1, span: SmallChain.batch(2...2).span, tables: [table]))
-        await #expect { _ = try await stream.flush() } throws: {
-            "\($0)".contains("blocks in block 2") && "\($0)".contains("field type conflict") && ($0 as? SluiceError)?.class == .pause
-        }
+        let refusal = await #expect(throws: RowsRefused.self) { _ = try await stream.flush() }
+        #expect(refusal?.rows.map { "\($0.block.number) \($0.row) of \($0.table)" } == ["2 number 2 of blocks"])
+        #expect(refusal?.rows[0].message.contains("field type conflict") == true)
+        #expect(refusal?.rows[0].payload.contains("noon") == true)
         #expect(try await server.ask("SELECT number FROM blocks").count == 1)
     }
 

@@ -118,9 +118,11 @@ import Testing
         let stream = try await sink.open(id, tables: [SmallChain.blocks])
         let batch = SmallChain.batch(1...16)
         _ = try await stream.write(Batch(chainID: 1, span: batch.span, tables: [batch.tables[0]]))
-        await #expect { _ = try await stream.flush() } throws: {
-            ($0 as? SluiceError)?.class == .pause && "\($0)".contains("in block 5 (row 4 of its batch), and 1 more: failure: dropped=1")
-        }
+        let refusal = await #expect(throws: RowsRefused.self) { _ = try await stream.flush() }
+        #expect(
+            refusal?.rows.map { "\($0.block.number) \($0.row): \($0.message)" } == [
+                "5 number 5: failure: dropped=1", "9 number 9: failure: dropped=1",
+            ])
         let stored = Set(
             recorder.asked("/api/v2/write").dropFirst(2).compactMap { request -> String? in
                 let lines = Recorder.unzipped(request) ?? ""

@@ -116,9 +116,12 @@ import Testing
         let span = Span(3, parentHash: .zero, block: BlockStamp(hash: .zero, timestamp: 9))
         let encoder = LineEncoder(hasUnsigned: true, addsFloats: true)
         var row = 0
+        var misfits: [LineEncoder.Misfit] = []
         while row < 50 {
-            row = try encoder.encode(table, from: row, plan, span, into: &buffer, maxLines: .max, maxBytes: buffer.count + 300)
+            row = try encoder.encode(
+                table, from: row, plan, span, into: &buffer, maxLines: .max, maxBytes: buffer.count + 300, misfits: &misfits)
         }
+        #expect(misfits.isEmpty)
         var reader = Reader(String(decoding: buffer.bytes(0..<50), as: UTF8.self))
         let points = try reader.points()
         #expect(points.count == 50)
@@ -154,10 +157,43 @@ import Testing
         }
         values += (0..<2000).map { _ in random.next() >> UInt64.random(in: 0..<64, using: &random) }
         for value in values {
-            #expect(text { LineText.decimal(value, LineText.decimalPairs, &$0) } == "\(value)")
+            #expect(text { LineText.decimal(value, LineText.tables, &$0) } == "\(value)")
             let signed = Int64(bitPattern: value)
-            #expect(text { LineText.decimal(signed, LineText.decimalPairs, &$0) } == "\(signed)")
+            #expect(text { LineText.decimal(signed, LineText.tables, &$0) } == "\(signed)")
         }
+    }
+
+    @Test("lines become requests of so many lines and bytes at most, none left out")
+    func requests() throws {
+        var random = SeededRandom(seed: 5)
+        for _ in 0..<200 {
+            var buffer = LineBuffer()
+            let lengths = (0..<Int.random(in: 1...40, using: &random)).map { _ in Int.random(in: 1...60, using: &random) }
+            for length in lengths {
+                let start = buffer.reserve(length)
+                start.initialize(repeating: 0x61, count: length)
+                buffer.commit(start + length)
+            }
+            let (lines, bytes) = (Int.random(in: 1...9, using: &random), Int.random(in: 1...200, using: &random))
+            let requests = buffer.requests(maxLines: lines, maxBytes: bytes)
+            #expect(requests.flatMap { Array($0) } == Array(lengths.indices))
+            #expect(requests.allSatisfy { $0.count <= lines && ($0.count == 1 || buffer.bytes($0).count <= bytes) })
+            #expect(requests.flatMap { Array(buffer.bytes($0)) }.count == lengths.reduce(0, +))
+        }
+    }
+
+    @Test("bytes of any length are two digits each, and nothing behind them is touched", arguments: 0..<70 as Range<Int>)
+    func hex(_ count: Int) {
+        var random = SeededRandom(seed: UInt64(count))
+        let bytes = (0..<count + 1).map { _ in UInt8.random(in: .min ... .max, using: &random) }
+        var out = [UInt8](repeating: 0x2E, count: count * 2 + 3)
+        out.withUnsafeMutableBufferPointer { memory in
+            guard var at = memory.baseAddress else { return }
+            bytes.withUnsafeBufferPointer { if let start = $0.baseAddress { LineText.hex(start, count, LineText.tables, &at) } }
+            #expect(at - (memory.baseAddress ?? at) == count * 2 + 2)
+        }
+        let expected = bytes.prefix(count).map { String(format: "%02x", $0) }.joined()
+        #expect(String(decoding: out, as: UTF8.self) == "0x\(expected).")
     }
 
     @Test("what is a tag and what makes the time unique follows from the key")
@@ -185,7 +221,8 @@ import Testing
             name: "t", key: ["chain_id", "index"], doc: "",
             fields: [Field("chain_id", .int64, ""), Field("block_number", .int64, ""), Field("index", .int64, "")])
         let plan = try LineTable(schema, measurement: "t", nil)
-        func encode(_ places: [Int64]) throws -> [String] {
+        func encode(_ places: [Int64]) throws -> (times: [String], misfits: [LineEncoder.Misfit]) {
+            var misfits: [LineEncoder.Misfit] = []
             var columns = schema.fields.map { ColumnBuilder($0.type) }
             for place in places {
                 columns[0].append(Int64(1))
@@ -195,11 +232,15 @@ import Testing
             var buffer = LineBuffer()
             _ = try LineEncoder(hasUnsigned: false, addsFloats: false).encode(
                 Table(schema: schema, columns: columns.map { $0.finish() }, rowCount: places.count), from: 0, plan,
-                Span(1001, parentHash: .zero, block: BlockStamp(hash: .zero, timestamp: 2)), into: &buffer, maxLines: .max, maxBytes: .max)
-            var reader = Reader(String(decoding: buffer.bytes(0..<places.count), as: UTF8.self))
-            return try reader.points().map(\.time)
+                Span(1001, parentHash: .zero, block: BlockStamp(hash: .zero, timestamp: 2)), into: &buffer, maxLines: .max, maxBytes: .max,
+                misfits: &misfits)
+            var reader = Reader(String(decoding: buffer.bytes(0..<buffer.lines), as: UTF8.self))
+            return (try reader.points().map(\.time), misfits)
         }
-        #expect(try encode([99_999_999, 100_000_000, 100_000_001]) == ["2001999999", "2001000000", "2001000001"])
-        #expect { try encode([100_000_001, 101_000_001]) } throws: { "\($0)".contains("would be one point") }
+        let apart = try encode([99_999_999, 100_000_000, 100_000_001])
+        #expect(apart.times == ["2001999999", "2001000000", "2001000001"] && apart.misfits.isEmpty)
+        let together = try encode([100_000_001, 101_000_001, 100_000_002])
+        #expect(together.times == ["2001000001", "2001000002"] && together.misfits.map(\.row) == [1])
+        #expect(together.misfits[0].reason.contains("it would be one point with row 100000001"))
     }
 }

@@ -71,6 +71,15 @@ struct Server {
         }
     }
 
+    /// Writes lines, past the sink.
+    func put(_ lines: String) async throws {
+        let http = try HTTPClient()
+        defer { http.shutdown() }
+        let url = "\(url)/write?db=\(InfluxServer.percent(database))"
+        let answer = try await http.send(HTTPRequest(method: "POST", url: url, body: Array(lines.utf8)))
+        try #require(answer.status == 204, "\(answer.text)")
+    }
+
     private static func plain(_ node: JSONNode) -> Any? {
         switch node.value {
         case .string(let text): text

@@ -13,6 +13,7 @@
 // How often the limits that libcurl does not know (first byte, throughput) are looked at.
 #define SCAN_MS 50
 #define SPARE_HANDLES 64
+#define UPLOAD_BUFFER (512 << 10)
 
 typedef struct transfer {
     struct transfer *next, *previous;
@@ -199,6 +200,8 @@ static bool configure(ccurl_loop *loop, transfer *t) {
     if (q->body || !(get || head)) {
         curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_length);
         curl_easy_setopt(e, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+        // Fewer, larger writes for what is large.
+        if (q->body_length > UPLOAD_BUFFER) curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
     }
     if (!head && strcmp(q->method, q->body ? "POST" : "GET") != 0) curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
     char accept[64];
@@ -428,7 +431,8 @@ static char *copy_into(char **at, const void *from, size_t length) {
 
 void ccurl_submit(ccurl_loop *loop, const ccurl_request *q) {
     size_t url = strlen(q->url), method = strlen(q->method), headers = q->headers ? strlen(q->headers) : 0;
-    transfer *t = calloc(1, sizeof *t + url + method + headers + q->body_length + 4);
+    size_t copied = q->body && !q->body_stays ? q->body_length : 0;
+    transfer *t = calloc(1, sizeof *t + url + method + headers + copied + 4);
     if (!t) {
         ccurl_result result = {.context = q->context, .phase = CCURL_SEND, .message = "no memory for the request"};
         loop->done(&result);
@@ -439,7 +443,7 @@ void ccurl_submit(ccurl_loop *loop, const ccurl_request *q) {
     t->request.url = copy_into(&at, q->url, url);
     t->request.method = copy_into(&at, q->method, method);
     t->request.headers = q->headers ? copy_into(&at, q->headers, headers) : NULL;
-    t->request.body = q->body ? copy_into(&at, q->body, q->body_length) : NULL;
+    if (q->body && !q->body_stays) t->request.body = copy_into(&at, q->body, q->body_length);
     t->result.context = q->context;
     loop->requests++;
 

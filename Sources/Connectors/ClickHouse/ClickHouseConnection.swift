@@ -27,11 +27,20 @@ struct ClickHouseConnection: Sendable {
     }
 
     /// Inserts what is in the body.
-    func insert(_ sql: String, _ body: [UInt8], _ settings: [(String, String)], doing: String) async throws {
-        _ = try await send(body, [("query", sql)] + settings, doing: doing)
+    /// - Throws: `ClickHouseRefusal` when the server does not take it, or cannot be reached.
+    func insert(_ sql: String, _ body: Buffer, _ settings: [(String, String)], doing: String) async throws {
+        _ = try await exchange(content: body, [("query", sql)] + settings, doing: doing)
     }
 
     private func send(_ body: [UInt8], _ settings: [(String, String)], doing: String) async throws -> Buffer {
+        do {
+            return try await exchange(body, settings, doing: doing)
+        } catch let refusal as ClickHouseRefusal { throw refusal.error }
+    }
+
+    private func exchange(_ body: [UInt8]? = nil, content: Buffer? = nil, _ settings: [(String, String)], doing: String) async throws
+        -> Buffer
+    {
         let query = settings.map { "\(Self.encoded($0.0))=\(Self.encoded($0.1))" }.joined(separator: "&")
         var headers = [(name: "Content-Type", value: "application/octet-stream")]
         if let user = options.user { headers.append((name: "X-ClickHouse-User", value: user)) }
@@ -41,14 +50,19 @@ struct ClickHouseConnection: Sendable {
         let response: HTTPResponse
         do {
             response = try await http.send(
-                HTTPRequest(method: "POST", url: "\(options.endpoint)/?\(query)", headers: headers, body: body, limits: limits))
+                HTTPRequest(
+                    method: "POST", url: "\(options.endpoint)/?\(query)", headers: headers, body: body, content: content, limits: limits))
         } catch let failure as HTTPFailure {
             if failure.phase == .cancelled { throw CancellationError() }
-            throw ClickHouseFault.error(failure, doing: place)
+            throw ClickHouseRefusal(error: ClickHouseFault.error(failure, doing: place))
         }
         guard response.status == 200 else {
-            throw ClickHouseFault.error(
-                status: response.status, body: String(decoding: response.body.bytes.prefix(8192), as: UTF8.self), doing: place)
+            let words = String(decoding: response.body.bytes.prefix(8192), as: UTF8.self)
+            throw ClickHouseRefusal(
+                error: ClickHouseFault.error(status: response.status, body: words, doing: place),
+                reason: ClickHouseFault.reason(status: response.status, body: words),
+                isOfRows: ClickHouseFault.isOfRows(status: response.status, body: words),
+                wait: RetryPolicy().delay(retryAfter: response.retryAfter, date: response.date))
         }
         return response.body
     }
@@ -64,4 +78,15 @@ struct ClickHouseConnection: Sendable {
         }
         return String(decoding: out, as: UTF8.self)
     }
+}
+
+/// What became of a request that was not done.
+struct ClickHouseRefusal: Error {
+    let error: SluiceError
+    /// The server's words alone.
+    var reason = ""
+    /// Whether rows may be refused for what they hold: then others may go without them.
+    var isOfRows = false
+    /// How long the server asks to be left alone.
+    var wait: Duration?
 }

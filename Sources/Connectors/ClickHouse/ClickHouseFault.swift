@@ -12,6 +12,8 @@ extension SluiceError.Code {
     public static let clickhouseFenced = Self("clickhouse_fenced")
     /// The options do not fit the tables or the server.
     public static let clickhouseOptions = Self("clickhouse_options")
+    /// The server does not take a row for what it holds.
+    public static let clickhouseRow = Self("clickhouse_row")
     /// The server failed in another way.
     public static let clickhouseFailed = Self("clickhouse_failed")
 }
@@ -58,6 +60,27 @@ enum ClickHouseFault {
 
     private static func refused(_ text: String) -> SluiceError {
         SluiceError(.clickhouseRefused, .pause, text, mend: "check the sink's user and password")
+    }
+
+    /// Whether it may be for what rows hold that an insert was refused: constraints and what columns are computed by, values that do not fit,
+    /// a body that is too large for whatever stands before the server. That it is so, halving shows.
+    static func isOfRows(status: Int, body: String) -> Bool {
+        guard let code = code(of: body) else { return status == 413 || status == 422 }
+        return rowCodes.contains(code)
+    }
+
+    /// Text, numbers, dates and lists that cannot be read or do not fit (6, 38, 41, 53, 68-70, 72, 117, 128, 131, 190, 321, 349, 407, 691), what
+    /// divides by zero or throws by itself (153, 395), and constraints (469).
+    private static let rowCodes: Set<Int> = [
+        6, 38, 41, 53, 68, 69, 70, 72, 117, 128, 131, 153, 190, 321, 349, 395, 407, 469, 691,
+    ]
+
+    /// The server's words, short.
+    static func reason(status: Int, body: String) -> String {
+        guard let code = code(of: body) else {
+            return "status \(status)" + (body.split(whereSeparator: \.isNewline).first.map { ": \($0.prefix(200))" } ?? "")
+        }
+        return "\(trimmed(body)) (code \(code))"
     }
 
     /// A request that brought no answer.

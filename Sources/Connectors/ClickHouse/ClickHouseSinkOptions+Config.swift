@@ -42,8 +42,12 @@ extension ClickHouseSinkOptions {
             FieldSpec(
                 "cluster", .string,
                 "Make tables on each server of this cluster (`<table>_local`), and write to `Distributed` tables over them."),
-            FieldSpec("batch_rows", .int(1...10_000_000), "An insert is made when it holds so many rows.", default: "100000", unit: "rows"),
-            FieldSpec("batch_bytes", .bytes((1 << 16)...(1 << 30)), "An insert is made when it holds so many bytes.", default: "64MB"),
+            FieldSpec("batch_rows", .int(1...10_000_000), "An insert is made when it holds so many rows.", default: "200000", unit: "rows"),
+            FieldSpec("batch_bytes", .bytes((1 << 16)...(1 << 30)), "An insert is made when it holds so many bytes.", default: "96MB"),
+            FieldSpec(
+                "inserts", .int(1...64),
+                "Inserts that are under way at once at most, each into a table of its own; fewer while the server has too much to do.",
+                default: "4"),
             FieldSpec("connect_timeout", .duration(.seconds(1)...(.seconds(600))), "Time to connect.", default: "10s"),
             FieldSpec("request_timeout", .duration(.seconds(1)...(.seconds(86_400))), "Time for one request.", default: "5m"),
         ])
@@ -59,7 +63,8 @@ extension ClickHouseSinkOptions {
             tables: Dictionary(
                 options.map("tables").map { ($0.key, Table($0.value.object)) }, uniquingKeysWith: { first, _ in first }),
             batchRows: options.int("batch_rows"), batchBytes: options.bytes("batch_bytes"),
-            connectTimeout: options.duration("connect_timeout"), requestTimeout: options.duration("request_timeout"))
+            inserts: options.int("inserts"), connectTimeout: options.duration("connect_timeout"),
+            requestTimeout: options.duration("request_timeout"))
         tableSets = (options.value("table_sets")?.list ?? []).compactMap { $0.string.flatMap(ClickHouseTableSet.init) }
     }
 }

@@ -52,6 +52,8 @@ public struct ClickHouseSinkOptions: Sendable {
     public var batchRows: Int
     /// ... or as many bytes, as they lie in memory. At the tip, `flush` inserts each block.
     public var batchBytes: Int
+    /// Inserts that are under way at once at most, each into a table of its own.
+    public var inserts: Int
     public var connectTimeout: Duration
     public var requestTimeout: Duration
     /// How long is waited before an insert that failed in passing is made again with the same token.
@@ -60,7 +62,8 @@ public struct ClickHouseSinkOptions: Sendable {
     public init(
         url: String, shown: String, database: String = "default", user: String? = nil, password: Secret? = nil, cluster: String? = nil,
         holdsBack: Bool = true, partition: Partition = .month, ttl: Duration? = nil, compression: Compression = .auto,
-        tables: [String: Table] = [:], batchRows: Int = 100_000, batchBytes: Int = 64_000_000, connectTimeout: Duration = .seconds(10),
+        tables: [String: Table] = [:], batchRows: Int = 200_000, batchBytes: Int = 96_000_000, inserts: Int = 4,
+        connectTimeout: Duration = .seconds(10),
         requestTimeout: Duration = .seconds(300)
     ) {
         self.url = Secret(url)
@@ -76,6 +79,7 @@ public struct ClickHouseSinkOptions: Sendable {
         self.tables = tables
         self.batchRows = batchRows
         self.batchBytes = batchBytes
+        self.inserts = inserts
         self.connectTimeout = connectTimeout
         self.requestTimeout = requestTimeout
     }

@@ -1,5 +1,6 @@
 import SluiceCore
 import SluiceFormats
+import SluiceNet
 
 // Rows for blocks that are there already.
 extension ClickHouseWriter {
@@ -14,23 +15,30 @@ extension ClickHouseWriter {
             _ = try layout(amendment.rows)
         }
         // Blocks that wait for company go in first.
-        try await commitHeld()
+        do { try await commitHeld() } catch let refusal as RowsRefused {
+            // Those are not of the amendments: they are said when they are asked for.
+            unsaid = refusal.rows
+            throw SluiceError(
+                .clickhouseRow, .retry, "rows of \(id) that wait are refused: they must be dealt with before others are amended")
+        }
         for amendment in amendments { try ledger.coverage.require(amendment.block, in: place) }
         for amendment in amendments {
             guard try await holds(amendment) else { throw Coverage.differs(amendment.block, in: place) }
         }
+        var refused: [RefusedRow] = []
         try await guarded {
             var version = try await raise(ledger.coverage, steps: UInt64(amendments.count))
             for amendment in amendments {
-                try await replace(amendment, version: version)
+                refused += try await replace(amendment, version: version)
                 version += 2
             }
         }
+        if !refused.isEmpty { throw RowsRefused(refused) }
     }
 
     /// Whether the rows that are there of a block are of that very block. One that has left no row anywhere cannot be told from another.
     private func holds(_ amendment: Amendment) async throws -> Bool {
-        for layout in allLayouts {
+        for layout in layouts {
             guard let hash = layout.schema.blockHashField else { continue }
             let found = try await connection.rows(
                 "SELECT lower(hex(\(ClickHouseSQL.quoted(hash)))) FROM \(tables.name(layout.schema.name)) FINAL WHERE \(ClickHouseTables.deleted) = 0 "
@@ -41,7 +49,8 @@ extension ClickHouseWriter {
         return true
     }
 
-    private func replace(_ amendment: Amendment, version: UInt64) async throws {
+    /// Returns the rows that the server refuses; then nothing was changed.
+    private func replace(_ amendment: Amendment, version: UInt64) async throws -> [RefusedRow] {
         let layout = try layout(amendment.rows)
         let places = amendment.places.sorted().map { "\($0)" }.joined(separator: ", ")
         let condition =
@@ -53,10 +62,29 @@ extension ClickHouseWriter {
             "\(tables.columns(layout.schema)), new_version AS \(ClickHouseTables.version), new_deleted AS \(ClickHouseTables.deleted)"
         var body = try await connection.bytes(
             "SELECT \(names) FROM (\(gone))", format: "Native", doing: "reading what is to be amended of \(layout.schema.name)")
-        body += NativeBlock.encode(
-            [amendment.rows], as: layout.targets, constants: Self.constants(version: version + 1, isDeleted: false))
-        guard !body.isEmpty else { return }
-        try await insert(
-            body, into: layout, token: "\(id)/\(layout.schema.name)/amend/\(amendment.block)/\(version)")
+        let insert = insert(
+            into: layout, token: "\(id)/\(layout.schema.name)/amend/\(amendment.block)/\(version)",
+            Self.constants(version: version + 1, isDeleted: false))
+        let rows = insert.encode([amendment.rows])
+        withExtendedLifetime(rows) { body += rows.bytes }
+        guard !body.isEmpty else { return [] }
+        do {
+            try await insert.load(Buffer(copying: body))
+            return []
+        } catch let refusal as ClickHouseRefusal {
+            guard refusal.isOfRows else { throw refusal.error }
+            return try await refused(amendment, layout, refusal)
+        }
+    }
+
+    /// The rows of an amendment that the server does not take. To find them, they are inserted as rows that are gone, and older than any: nothing that
+    /// a reader sees changes by that.
+    private func refused(_ amendment: Amendment, _ layout: ClickHouseLayout, _ refusal: ClickHouseRefusal) async throws -> [RefusedRow] {
+        let probe = insert(into: layout, token: "", Self.constants(version: 0, isDeleted: true))
+        let found = try await probe.search(amendment.rows, refusal)
+        guard !found.isEmpty else { throw refusal.error }
+        return found.map {
+            RefusedRow(amendment.rows, $0.row, block: amendment.block, reason: .clickhouseRow, message: $0.reason)
+        }
     }
 }

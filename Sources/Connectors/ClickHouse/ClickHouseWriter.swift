@@ -1,5 +1,6 @@
 import SluiceCore
 import SluiceFormats
+import SluiceNet
 
 /// Writes one stream's rows, on a thread of its own for what blocks.
 ///
@@ -10,22 +11,28 @@ actor ClickHouseWriter {
     let connection: ClickHouseConnection
     private let schemas: [Schema]
     private let segments: any SegmentStore
-    private let time: TimeSource
+    let time: TimeSource
     /// By which this process is known in the ledger.
     private let writer: UInt64
     private let worker = WorkerThread(name: "clickhouse-sink")
-    private var layouts: [ClickHouseLayout] = []
+    private(set) var layouts: [ClickHouseLayout] = []
     private(set) var ledger: ClickHouseLedger
     private(set) var tables: ClickHouseTables
     /// What is covered with all that was taken.
     private var taken = Coverage()
-    private var held: [Batch] = []
+    private(set) var held: [Batch] = []
     private var rows = 0
     private var bytes = 0
     /// The last block that became durable, until the caller is told.
     private var news: Position?
     private var lost = false
     private var requests = 0
+    /// Tables of what is held whose rows are at the server, except for those that it refused.
+    var loaded: (blocks: String, tables: Set<String>) = ("", [])
+    /// Rows that the server refused and that are held no longer, until the caller is told.
+    var unsaid: [RefusedRow] = []
+    /// Inserts of several tables go at once.
+    let gate: RequestGate
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -37,6 +44,7 @@ actor ClickHouseWriter {
     ) {
         self.id = id
         self.writer = writer
+        gate = RequestGate(maximum: connection.options.inserts, time: time)
         self.schemas = schemas
         self.connection = connection
         self.segments = segments
@@ -93,11 +101,11 @@ actor ClickHouseWriter {
         try checkUsable()
         guard let removed = taken.rollback(to: position) else { return }
         // What was not inserted yet is only forgotten.
-        held.removeAll { removed.contains($0.span.first) }
-        if let index = held.firstIndex(where: { removed.contains($0.span.last.number) }) {
-            held[index] = held[index].through(block: position.number)
+        var kept = held.filter { !removed.contains($0.span.first) }
+        if let index = kept.firstIndex(where: { removed.contains($0.span.last.number) }) {
+            kept[index] = kept[index].through(block: position.number)
         }
-        count()
+        hold(kept)
         try await guarded {
             var durable = ledger.coverage
             guard let gone = durable.rollback(to: position) else { return }
@@ -115,54 +123,42 @@ actor ClickHouseWriter {
     }
 
     /// Brings what is held to the server, then the ledger's row.
-    private func commit() async throws {
+    /// - Throws: `RowsRefused` when the server does not take some rows: all others are there then, those are held no longer, and the next commit says
+    ///   so in the ledger.
+    func commit() async throws {
         try await guarded {
             guard let first = held.first, let last = held.last else { return }
-            try await fence()
-            let rows = "\(first.span.first)-\(last.span.last.number):\(last.span.last.hash)"
-            for layout in layouts {
-                let parts = held.compactMap { $0.table(layout.schema.name) }.filter { $0.rowCount > 0 }
-                if parts.isEmpty { continue }
-                let body = NativeBlock.encode(
-                    parts, as: layout.targets, constants: Self.constants(version: ledger.generation, isDeleted: false))
-                try await insert(body, into: layout, token: "\(id)/\(layout.schema.name)/\(rows)/\(ledger.generation)")
+            if unsaid.isEmpty {
+                try await fence()
+                unsaid = try await load("\(first.span.first)-\(last.span.last.number):\(last.span.last.hash)")
             }
+            guard unsaid.isEmpty else { return }
             try await save(taken, generation: ledger.generation)
             news = last.span.last
-            held = []
-            count()
+            hold([])
         }
+        guard !unsaid.isEmpty else { return }
+        defer { unsaid = [] }
+        throw RowsRefused(unsaid)
     }
 
     static func constants(version: UInt64, isDeleted: Bool) -> [NativeBlock.Constant] {
         [.uint64(ClickHouseTables.version, version), .uint8(ClickHouseTables.deleted, isDeleted ? 1 : 0)]
     }
 
-    /// Inserts a block; what fails in passing is tried again with the same token, by which a server that has done it knows it.
-    func insert(_ body: [UInt8], into layout: ClickHouseLayout, token: String) async throws {
-        var settings = tables.server.insertSettings
-        if tables.server.hasTokens { settings.append((ClickHouseServer.token, token)) }
-        var delays = options.retries[...]
-        while true {
-            requests += 1
-            let own = settings + [("query_id", "\(mark)\(ledger.saved).\(requests)")]
-            do {
-                return try await connection.insert(
-                    "\(tables.insertion(layout.schema)) FORMAT Native", body, own, doing: "loading \(layout.schema.name)")
-            } catch let error as SluiceError where error.class == .retry && !delays.isEmpty {
-                try await time.sleep(delays.removeFirst())
-            }
-        }
-    }
-
     /// Marks what is there of some blocks as deleted.
     private func bury(_ ranges: [ClosedRange<UInt64>], of layout: ClickHouseLayout, version: UInt64) async throws {
-        requests += 1
         let condition = "chain_id = \(id.chainID) AND \(ClickHouseSQL.among(ranges, layout.block))"
         try await connection.execute(
             "\(tables.insertion(layout.schema)) \(tables.tombstones(layout.schema, version: version, where: condition))",
-            tables.server.insertSettings + [("query_id", "\(mark)\(ledger.saved).\(requests)")],
+            tables.server.insertSettings + [("query_id", nextMark())],
             doing: "undoing rows of \(layout.schema.name)")
+    }
+
+    /// By what the next request is known at the server.
+    func nextMark() -> String {
+        requests += 1
+        return "\(mark)\(ledger.saved).\(requests)"
     }
 
     /// What the inserts of this stream are known by at the server.
@@ -204,9 +200,7 @@ actor ClickHouseWriter {
             try await save(ledger.coverage, generation: ledger.generation)
         }
         taken = ledger.coverage
-        held = []
-        count()
-        news = nil
+        forget()
     }
 
     /// Puts the version of new rows above one that is returned, by which rows may say that others are gone; what is there is said anew.
@@ -251,17 +245,22 @@ actor ClickHouseWriter {
         do {
             try await body()
         } catch {
-            held = []
-            count()
+            forget()
             lost = true
-            news = nil
             throw error
         }
     }
 
-    private func count() {
+    /// Holds these batches instead.
+    func hold(_ batches: [Batch]) {
+        held = batches
         rows = held.reduce(0) { $0 + $1.rowCount }
         bytes = held.reduce(0) { $0 + $1.byteCount }
+    }
+
+    private func forget() {
+        hold([])
+        (loaded, unsaid, news) = (("", []), [], nil)
     }
 
     func checkUsable() throws {
@@ -279,8 +278,6 @@ actor ClickHouseWriter {
         guard let layout = layouts.first(where: { $0.schema == table.schema }) else { throw id.isNotOpen }
         return layout
     }
-
-    var allLayouts: [ClickHouseLayout] { layouts }
 
     /// Where it writes, for messages.
     var place: String { "\(options.database) at \(options.shown)" }

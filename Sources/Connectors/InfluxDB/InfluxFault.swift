@@ -41,7 +41,7 @@ enum InfluxFault {
 
     /// What the server says of it: the text of a JSON error, of either version, else the first line.
     static func reason(_ response: HTTPResponse) -> String {
-        let text = String(response.text.prefix(4096))
+        let text = String(response.text.prefix(1 << 20))
         var reader = JSONTreeReader(text, reading: "an answer", code: .influxFailed, remedy: "")
         if let tree = try? reader.document(), let said = tree["error"]?.text ?? tree["message"]?.text { return clean(said) }
         return clean(text.split(whereSeparator: \.isNewline).first.map(String.init) ?? "no reason was given")
@@ -50,7 +50,8 @@ enum InfluxFault {
     /// What comes from outside may quote rows: short, and on one line.
     private static func clean(_ text: String) -> String {
         let line = String(text.map { $0.isNewline ? " " : $0 })
-        return line.count > 400 ? "\(line.prefix(400))..." : line
+        // Why it is stands before the row that is quoted, or behind it.
+        return line.count > 400 ? "\(line.prefix(200)) ... \(line.suffix(200))" : line
     }
 
     static func error(_ status: Int, _ reason: String, doing: String) -> SluiceError {

@@ -15,8 +15,10 @@ public struct InfluxLines: ~Copyable {
         for table in batch.tables where table.rowCount > 0 {
             guard let plan = plans.first(where: { $0.schema.isNamed(as: table.schema) }) else { continue }
             var row = 0
+            var misfits: [LineEncoder.Misfit] = []
             while row < table.rowCount {
-                row = try encoder.encode(table, from: row, plan, batch.span, into: &buffer, maxLines: 5_000, maxBytes: 4 << 20)
+                row = try encoder.encode(
+                    table, from: row, plan, batch.span, into: &buffer, maxLines: 5_000, maxBytes: 4 << 20, misfits: &misfits)
                 lines += buffer.lines
                 bytes += buffer.count
                 buffer.removeAll()

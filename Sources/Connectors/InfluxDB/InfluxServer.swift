@@ -10,6 +10,8 @@ struct InfluxServer: Sendable {
     let http: HTTPClient
     let time: TimeSource
     let log: Log
+    /// How many requests with rows go at once.
+    let gate: RequestGate
 
     var shown: String {
         switch interface {
@@ -24,18 +26,21 @@ struct InfluxServer: Sendable {
     // MARK: - At open
 
     /// Makes sure that the server is there, lets us in and has the database or bucket; makes a database. Warns when points will be forgotten.
-    func prepare() async throws {
+    /// - Parameter rollups: what is to be summed up by itself.
+    func prepare(_ rollups: [InfluxRollup] = []) async throws {
         let answer = try await request("GET", "/ping", [], doing: "looking for influxdb at \(options.shown)")
         guard (200...299).contains(answer.status) else {
             throw InfluxFault.error(answer.status, InfluxFault.reason(answer), doing: "looking for influxdb at \(options.shown)")
         }
         switch interface {
-        case .database(let name, let policy): try await prepare(database: name, policy)
-        case .bucket(let name, let org): try await prepare(bucket: name, org)
+        case .database(let name, let policy): try await prepare(database: name, policy, rollups)
+        case .bucket(let name, let org):
+            try await prepare(bucket: name, org)
+            try await prepareTiers(bucket: name, org, rollups)
         }
     }
 
-    private func prepare(database: String, _ policy: String?) async throws {
+    private func prepare(database: String, _ policy: String?, _ rollups: [InfluxRollup]) async throws {
         let doing = "opening \(shown)"
         var answer = try await query("SHOW RETENTION POLICIES ON \(Self.identifier(database))", doing: doing)
         if let error = answer.error, error.contains("database not found") {
@@ -49,11 +54,15 @@ struct InfluxServer: Sendable {
         }
         if let error = answer.error {
             // A user that may only write is not told.
-            if error.contains("not authorized") { return }
+            if error.contains("not authorized"), options.tiers.isEmpty, options.retention == nil { return }
             throw SluiceError(.influxRefused, .pause, "\(doing): \(error)", mend: "check the database")
         }
         // What is not InfluxDB itself may know no policies.
         guard !answer.rows.isEmpty else { return }
+        if options.retention != nil || !options.tiers.isEmpty {
+            try await prepareTiers(database, policy, rollups)
+            answer = try await query("SHOW RETENTION POLICIES ON \(Self.identifier(database))", doing: doing)
+        }
         let found = answer.rows.first { policy == nil ? $0["default"]?.flag == true : $0["name"]?.text == policy }
         guard let found else {
             throw SluiceError(
@@ -95,22 +104,27 @@ struct InfluxServer: Sendable {
 
     // MARK: - Rows
 
+    /// Lines as they go over the wire.
+    struct Body: Sendable {
+        let content: Buffer
+        let isCompressed: Bool
+    }
+
+    func body(_ lines: UnsafeRawBufferPointer) -> Body {
+        if options.compresses, let packed = Gzip.compress(lines) { return Body(content: Buffer(copying: packed), isCompressed: true) }
+        return Body(content: Buffer(copying: lines), isCompressed: false)
+    }
+
     /// Sends lines. Returns the server's reason when it does not take them as they are.
-    func write(_ lines: UnsafeRawBufferPointer, doing: String) async throws -> String? {
+    func write(_ body: Body, doing: String) async throws -> String? {
         var headers = [(name: "Content-Type", value: "text/plain; charset=utf-8")]
-        var body: [UInt8]
-        if options.compresses, let packed = Gzip.compress(lines) {
-            headers.append((name: "Content-Encoding", value: "gzip"))
-            body = packed
-        } else {
-            body = Array(lines)
-        }
+        if body.isCompressed { headers.append((name: "Content-Encoding", value: "gzip")) }
         let (path, items): (String, [(String, String)]) =
             switch interface {
             case .database(let name, let policy): ("/write", [("db", name), ("precision", "ns")] + (policy.map { [("rp", $0)] } ?? []))
             case .bucket(let name, let org): ("/api/v2/write", [("org", org), ("bucket", name), ("precision", "ns")])
             }
-        let answer = try await request("POST", path, items, headers: headers, body: body, doing: doing)
+        let answer = try await request("POST", path, items, headers: headers, content: body.content, doing: doing)
         switch InfluxFault.verdict(answer.status) {
         case .fine: return nil
         case .split: return InfluxFault.reason(answer)
@@ -119,7 +133,10 @@ struct InfluxServer: Sendable {
     }
 
     /// Removes the points of some measurement and tags between two moments, both included.
-    func delete(_ measurement: String, _ tags: [(String, String)], _ range: ClosedRange<Int64>, doing: String) async throws {
+    /// - Parameter tier: where they are; nil: where rows are.
+    func delete(
+        _ measurement: String, of tier: InfluxTier? = nil, _ tags: [(String, String)], _ range: ClosedRange<Int64>, doing: String
+    ) async throws {
         switch interface {
         case .database:
             let filter = tags.map { " AND \(Self.identifier($0)) = \(Self.literal($1))" }.joined()
@@ -134,7 +151,8 @@ struct InfluxServer: Sendable {
             let body =
                 "{\"start\": \"\(InfluxTime.text(range.lowerBound))\", \"stop\": \"\(InfluxTime.text(range.upperBound))\", \"predicate\": \(predicate.jsonQuoted)}"
             let answer = try await request(
-                "POST", "/api/v2/delete", [("org", org), ("bucket", name)], headers: [(name: "Content-Type", value: "application/json")],
+                "POST", "/api/v2/delete", [("org", org), ("bucket", tier.map { InfluxRollup.bucket(name, $0) } ?? name)],
+                headers: [(name: "Content-Type", value: "application/json")],
                 body: Array(body.utf8), doing: doing)
             guard !(200...299).contains(answer.status) else { return }
             throw InfluxFault.error(answer.status, InfluxFault.reason(answer), doing: doing)
@@ -163,13 +181,13 @@ struct InfluxServer: Sendable {
 
     // MARK: - Requests
 
-    private struct Answer {
+    struct Answer {
         var rows: [[String: JSONNode]] = []
         var error: String?
     }
 
     /// Asks in InfluxQL, which version 2 understands as well.
-    private func query(_ statement: String, writes: Bool = false, doing: String) async throws -> Answer {
+    func query(_ statement: String, writes: Bool = false, doing: String) async throws -> Answer {
         var items = [("q", statement), ("epoch", "ns")]
         switch interface {
         case .database(let name, let policy): items += [("db", name)] + (policy.map { [("rp", $0)] } ?? [])
@@ -197,15 +215,16 @@ struct InfluxServer: Sendable {
     }
 
     /// Sends a request, and again while that may help.
-    private func request(
+    func request(
         _ method: String, _ path: String, _ items: [(String, String)], headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
-        doing: String
+        content: Buffer? = nil, doing: String
     ) async throws -> HTTPResponse {
         var base = options.url.reveal()
         while base.hasSuffix("/") { base.removeLast() }
         let asked = items.map { "\(Self.percent($0))=\(Self.percent($1))" }.joined(separator: "&")
-        var request = HTTPRequest(method: method, url: base + path + (asked.isEmpty ? "" : "?" + asked), headers: headers, body: body)
-        if method == "POST", body == nil { request.body = [] }
+        var request = HTTPRequest(
+            method: method, url: base + path + (asked.isEmpty ? "" : "?" + asked), headers: headers, body: body, content: content)
+        if method == "POST", body == nil, content == nil { request.body = [] }
         request.limits.firstByte = options.timeout
         request.limits.total = options.timeout * 2
         if let authorization { request.headers.append((name: "Authorization", value: authorization)) }
@@ -216,10 +235,10 @@ struct InfluxServer: Sendable {
         while true {
             let failed: (error: SluiceError, wait: Duration?)
             do {
-                let answer = try await http.send(request)
-                guard InfluxFault.verdict(answer.status) == .again else { return answer }
-                let error = InfluxFault.error(answer.status, InfluxFault.reason(answer), doing: doing)
-                failed = (error, policy.delay(retryAfter: answer.retryAfter, date: answer.date))
+                return try await once(request)
+            } catch let busy as Busy {
+                let error = InfluxFault.error(busy.answer.status, InfluxFault.reason(busy.answer), doing: doing)
+                failed = (error, policy.delay(retryAfter: busy.answer.retryAfter, date: busy.answer.date))
             } catch let failure as HTTPFailure {
                 if failure.phase == .cancelled { throw CancellationError() }
                 failed = (InfluxFault.error(failure, doing: doing), nil)
@@ -230,6 +249,21 @@ struct InfluxServer: Sendable {
             }
             try await time.sleep(failed.wait ?? delay)
         }
+    }
+
+    /// An answer that asks for another attempt.
+    private struct Busy: Error { let answer: HTTPResponse }
+
+    /// One attempt. Those that carry rows go through the gate: when the server has too much to do, fewer go at once.
+    private func once(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let (http, request) = (http, request)
+        @Sendable func ask() async throws -> HTTPResponse {
+            let answer = try await http.send(request)
+            if InfluxFault.verdict(answer.status) == .again { throw Busy(answer: answer) }
+            return answer
+        }
+        guard let content = request.content else { return try await ask() }
+        return try await gate.run(bytes: content.count, isCongestion: { _ in true }, ask)
     }
 
     private var authorization: String? {

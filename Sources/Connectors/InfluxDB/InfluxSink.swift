@@ -43,14 +43,29 @@ public final class InfluxSink: Sink {
                 mend: "put {table} into the sink's measurement")
         }
         let http = try client()
-        let server = InfluxServer(options: options, interface: interface, http: http, time: time, log: log)
+        let server = InfluxServer(
+            options: options, interface: interface, http: http, time: time, log: log,
+            gate: RequestGate(initial: 1, maximum: options.requests, time: time))
         try claim(stream, measurements)
-        try await server.prepare()
-        let writer = InfluxWriter(stream, plans, server, segments, time)
+        let rollups = try rollups(tables, plans)
+        try await server.prepare(rollups)
+        let writer = InfluxWriter(stream, plans, rollups, server, segments, time)
         try await writer.recover()
         let old = shared.withLock { $0.writers.updateValue((writer, measurements), forKey: stream) }?.writer
         await old?.retire()
         return InfluxSinkStream(writer: writer)
+    }
+
+    /// What each tier keeps of each table.
+    private func rollups(_ tables: [Schema], _ plans: [LineTable]) throws(SluiceError) -> [InfluxRollup] {
+        var all: [InfluxRollup] = []
+        for (table, plan) in zip(tables, plans) {
+            let names = options.tables[table.name]?.rollup ?? []
+            if names.isEmpty { continue }
+            let fields = try plan.sums(names, addsFloats: options.addsFloats)
+            all += options.tiers.map { InfluxRollup(tier: $0, measurement: plan.measurement, fields: fields) }
+        }
+        return all
     }
 
     public func close() async {
@@ -98,5 +113,5 @@ struct InfluxSinkStream: SinkStream {
     func flush() async throws -> Position? { try await writer.flush() }
     func rollback(to position: Position) async throws { try await writer.rollback(to: position) }
     func amend(_ amendments: [Amendment]) async throws { try await writer.amend(amendments) }
-    func finish() async throws -> Position? { try await writer.flush() }
+    func finish() async throws -> Position? { try await writer.finish() }
 }

@@ -8,8 +8,9 @@ extension InfluxWriter {
         try checkUsable()
         var coverage = taken
         guard let removed = coverage.rollback(to: position) else { return }
+        try await guarded { try await send() }
+        try confess()
         try await guarded {
-            try await send()
             var starts: [Int64] = []
             var unknown: ClosedRange<UInt64>?
             for block in removed {
@@ -20,13 +21,16 @@ extension InfluxWriter {
                 }
             }
             try shorten(to: coverage, removed: removed)
+            var all = Set(starts)
             for plan in plans {
                 var own = Set(starts)
                 if let unknown { own.formUnion(try await self.starts(plan, unknown)) }
+                all.formUnion(own)
                 for range in Self.ranges(own) {
                     try await server.delete(plan.measurement, tags(plan), range, doing: "undoing blocks of \(plan.measurement)")
                 }
             }
+            try await sumAnew(all)
         }
     }
 
@@ -49,10 +53,16 @@ extension InfluxWriter {
         }
         // Blocks that wait for company go in with what they are to have.
         try await guarded { try await settle() }
+        guard hasConfessed else {
+            throw SluiceError(.influxRow, .retry, "rows of \(id) that wait are refused: they must be dealt with before others are amended")
+        }
         try await guarded {
             for amendment in amendments { try await replace(amendment) }
             try await send()
+            try await sumAnew(Set(amendments.compactMap { LineTable.start(of: $0.block.number, at: $0.timestamp) }))
         }
+        // The others are there, as they will be when the amendments come without those.
+        try confess()
     }
 
     // MARK: - Pieces
@@ -65,13 +75,14 @@ extension InfluxWriter {
     }
 
     /// What tells a stream's points from those of other chains.
-    private func tags(_ plan: LineTable) -> [(String, String)] {
+    func tags(_ plan: LineTable) -> [(String, String)] {
         plan.tags.contains { $0.field.name == "chain_id" } ? [("chain_id", "\(id.chainID)")] : []
     }
 
     private func replace(_ amendment: Amendment) async throws {
         let plan = try plan(of: amendment)
-        let start = try LineTable.start(of: amendment.block.number, at: amendment.timestamp)
+        // What has no time has no points.
+        guard let start = LineTable.start(of: amendment.block.number, at: amendment.timestamp) else { return }
         let doing = "amending block \(amendment.block.number) of \(plan.measurement)"
         for place in amendment.places.sorted() {
             if plan.placeField == amendment.column {

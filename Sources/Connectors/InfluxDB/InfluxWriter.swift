@@ -1,4 +1,6 @@
 import SluiceCore
+import SluiceFormats
+import SluiceNet
 
 /// Writes one stream's points, on a thread of its own: encoding takes its time, and the state file blocks.
 actor InfluxWriter {
@@ -8,6 +10,8 @@ actor InfluxWriter {
     private let segments: any SegmentStore
     private let time: TimeSource
     private let encoder: LineEncoder
+    /// How many requests go at once.
+    private var gate: RequestGate { server.gate }
     private let worker = WorkerThread(name: "influxdb-sink")
     /// What is durable.
     private(set) var durable = Coverage()
@@ -22,14 +26,26 @@ actor InfluxWriter {
     private var news: Position?
     /// When blocks begin that were written by this process, the latest of them.
     private(set) var recent: [UInt64: Int64] = [:]
+    /// What tiers keep of the rows.
+    var sums: [InfluxSum]
+    /// Whether the windows are known that were not whole when the stream was left.
+    var hasResumed = false
+    /// The second of the block that was taken last.
+    private(set) var latest: Int64?
+    /// Rows that the server does not take, or that cannot be points, until the caller is told.
+    private var refused: [RefusedRow] = []
     private var lost = false
     private var retired = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
-    init(_ id: StreamID, _ plans: [LineTable], _ server: InfluxServer, _ segments: any SegmentStore, _ time: TimeSource) {
+    init(
+        _ id: StreamID, _ plans: [LineTable], _ rollups: [InfluxRollup], _ server: InfluxServer, _ segments: any SegmentStore,
+        _ time: TimeSource
+    ) {
         self.id = id
         self.plans = plans
+        sums = rollups.map { InfluxSum($0) }
         self.server = server
         self.segments = segments
         self.time = time
@@ -44,6 +60,9 @@ actor InfluxWriter {
         taken = durable
         (news, since, rows) = (nil, nil, 0)
         lines.removeAll()
+        refused = []
+        for index in sums.indices { sums[index].forget() }
+        hasResumed = false
         lost = false
         try requireSameTables()
     }
@@ -61,20 +80,30 @@ actor InfluxWriter {
         try batch.requireFit(id, plans.lazy.map(\.schema))
         try taken.append(batch.span, stream: id)
         try await guarded {
+            try await resume()
             for table in batch.tables where table.rowCount > 0 { try await put(table, batch.span) }
             note(batch.span)
             if since == nil { since = time.now() }
             let isOld = since.map { time.now() - $0 >= server.options.batchAge } ?? false
             rows += batch.rowCount
-            if rows >= server.options.batchRows || lines.count >= server.options.batchBytes || isOld { try await settle() }
+            if rows >= server.options.batchRows * gate.current || isFull || isOld { try await settle() }
         }
+        try confess()
         return report()
     }
 
     func flush() async throws -> Position? {
         try checkUsable()
         try await guarded { try await settle() }
+        try confess()
         return report()
+    }
+
+    /// The run came to its end: windows that are not whole are summed up as they are.
+    func finish() async throws -> Position? {
+        let position = try await flush()
+        try await guarded { try await sumUp(before: nil) }
+        return position
     }
 
     /// Ends the stream: another one takes its place.
@@ -90,19 +119,26 @@ actor InfluxWriter {
     func put(_ table: Table, _ span: Span) async throws {
         guard let plan = plans.first(where: { $0.schema.isNamed(as: table.schema) }) else { return }
         var row = 0
+        var misfits: [LineEncoder.Misfit] = []
         while row < table.rowCount {
             row = try encoder.encode(
-                table, from: row, plan, span, into: &lines, maxLines: server.options.batchRows, maxBytes: server.options.batchBytes)
+                table, from: row, plan, span, into: &lines, maxLines: server.options.batchRows * gate.current,
+                maxBytes: server.options.batchBytes * gate.current, misfits: &misfits)
             if isFull { try await send() }
         }
+        refused += misfits.map { RefusedRow(table, $0.row, of: span, reason: .influxTime, message: $0.reason) }
     }
 
-    private var isFull: Bool { lines.lines >= server.options.batchRows || lines.count >= server.options.batchBytes }
+    private var isFull: Bool {
+        lines.lines >= server.options.batchRows * gate.current || lines.count >= server.options.batchBytes * gate.current
+    }
 
-    /// Sends what waits, and moves the position.
+    /// Sends what waits, and moves the position; not while there are rows to be told of that the server refused.
     func settle() async throws {
         try await send()
-        guard taken != durable else { return }
+        guard refused.isEmpty, taken != durable else { return }
+        // Sums come before the position, too: once that has moved, nobody knows which are missing.
+        try await sumUp(before: latest)
         try segments.save(taken.segments, of: id)
         durable = taken
         (since, rows) = (nil, 0)
@@ -110,53 +146,62 @@ actor InfluxWriter {
         lastTaken = nil
     }
 
+    /// Whether the caller knows of all rows that were refused.
+    var hasConfessed: Bool { refused.isEmpty }
+
+    /// Says which rows were refused since it was last said. All others are at the server, or wait as before.
+    func confess() throws {
+        if refused.isEmpty { return }
+        defer { refused = [] }
+        throw RowsRefused(refused)
+    }
+
     /// The last block of the batch that was taken last.
     private var lastTaken: Position?
 
-    /// Sends what waits. Rows that the server refuses are searched for: the others are stored then, and the error names the first.
+    /// Sends what waits, several requests at once: none depends on another's order. Rows that the server refuses are searched for and noted, the
+    /// others are stored then.
     func send() async throws {
         if lines.lines == 0 { return }
         let doing = "writing \(id) to \(server.shown)"
-        if let reason = try await post(0..<lines.lines, doing) {
-            var refused: [(line: Int, reason: String)] = []
-            try await search(0..<lines.lines, reason, doing, &refused)
-            if let first = refused.first { throw refusal(first.line, first.reason, of: refused.count, doing) }
+        var failed = try await withThrowingTaskGroup(of: (Range<Int>, String?).self) { group in
+            for range in lines.requests(maxLines: server.options.batchRows, maxBytes: server.options.batchBytes) {
+                let (body, server) = (server.body(lines.bytes(range)), server)
+                group.addTask { (range, try await server.write(body, doing: doing)) }
+            }
+            var failed: [(range: Range<Int>, reason: String)] = []
+            for try await (range, reason) in group { if let reason { failed.append((range, reason)) } }
+            return failed
         }
+        failed.sort { $0.range.lowerBound < $1.range.lowerBound }
+        for (range, reason) in failed { try await search(range, reason, doing) }
         lines.removeAll()
     }
 
-    /// How many refused rows are searched for: where there are more, an operator is needed anyhow.
-    private static let searched = 16
-
     /// Halves what was refused until single rows are left.
-    private func search(_ range: Range<Int>, _ reason: String, _ doing: String, _ refused: inout [(line: Int, reason: String)]) async throws
-    {
-        if refused.count >= Self.searched { return }
-        if range.count == 1 { return refused.append((range.lowerBound, reason)) }
-        let middle = range.lowerBound + range.count / 2
-        for half in [range.lowerBound..<middle, middle..<range.upperBound] where refused.count < Self.searched {
-            if let reason = try await post(half, doing) { try await search(half, reason, doing, &refused) }
-        }
-    }
-
-    private func post(_ range: Range<Int>, _ doing: String) async throws -> String? {
-        // Nobody else touches the lines meanwhile: the stream is called from one task at a time.
-        try await server.write(lines.bytes(range), doing: doing)
-    }
-
-    private func refusal(_ line: Int, _ reason: String, of count: Int, _ doing: String) -> SluiceError {
-        var place = "a row"
-        if let (table, row) = lines.row(line), let plan = plans.first(where: { $0.schema.isNamed(as: table.schema) }) {
-            place = "a row of \(table.schema.name) in block \(table.columns[plan.number].load(row, as: UInt64.self))"
-            if let at = plan.place {
-                place += " (\(table.schema.fields[at].name) \(table.columns[at].load(row, as: UInt64.self)))"
+    private func search(_ range: Range<Int>, _ reason: String, _ doing: String) async throws {
+        var search = RowSearch(refused: range.count, reason: reason)
+        while let part = search.next() {
+            let rows = range.lowerBound + part.lowerBound..<range.lowerBound + part.upperBound
+            // Nobody else touches the lines meanwhile: the stream is called from one task at a time.
+            if let reason = try await server.write(server.body(lines.bytes(rows)), doing: doing) {
+                search.refused(part, reason: reason)
             } else {
-                place += " (row \(row) of its batch)"
+                search.taken()
             }
         }
-        let others = count > 1 ? ", and \(count >= Self.searched ? "at least \(count - 1)" : "\(count - 1)") more" : ""
+        let found = lines.refused(search.found, from: range.lowerBound)
+        // What is too old for the store says nothing of the row: it would be dropped for its age in any case.
+        let isOld = found.contains { $0.message.contains("beyond retention policy") }
+        if let first = found.first, search.isHopeless || isOld { throw refusal(first, of: found.count, search.isHopeless, doing) }
+        refused += found
+    }
+
+    private func refusal(_ row: RefusedRow, of count: Int, _ isHopeless: Bool, _ doing: String) -> SluiceError {
+        let others = count > 1 ? ", and \(isHopeless ? "at least " : "")\(count - 1) more" : ""
         return SluiceError(
-            .influxRow, .pause, "\(doing): the server refuses \(place)\(others): \(reason)",
+            .influxRow, .pause,
+            "\(doing): the server refuses \(row.row) of \(row.table) in block \(row.block.number)\(others): \(row.message)",
             mend:
                 "lengthen the retention or raise the limits of the store, or drop what holds another type there; then resume: the rows are sent again"
         )
@@ -164,9 +209,12 @@ actor InfluxWriter {
 
     private func note(_ span: Span) {
         lastTaken = span.last
+        let seconds = [span.block(0), span.block(span.count - 1)].map { Int64(clamping: $0.timestamp) }
+        latest = seconds[1]
+        for index in sums.indices { sums[index].windows.touch(min(seconds[0], seconds[1])...seconds[1]) }
         for index in max(0, span.count - Self.remembered)..<span.count {
             let number = span.first + UInt64(index)
-            recent[number] = try? LineTable.start(of: number, at: span.block(index).timestamp)
+            recent[number] = LineTable.start(of: number, at: span.block(index).timestamp)
         }
         guard recent.count > 2 * Self.remembered else { return }
         let lowest = span.last.number - UInt64(Self.remembered)

@@ -1,10 +1,14 @@
 import SluiceCore
+import SluiceFormats
+import SluiceNet
 
 /// Lines on their way: their bytes, and which row each is, for one request.
 struct LineBuffer: ~Copyable {
     /// Rows of one table, one behind the other.
     struct Piece {
         let table: Table
+        /// The blocks that its rows are of.
+        let span: Span
         let first: Int
         /// The line of the first.
         let line: Int
@@ -49,7 +53,9 @@ struct LineBuffer: ~Copyable {
     }
 
     /// What follows are rows of a table from `row` on.
-    mutating func begin(_ table: Table, row: Int) { pieces.append(Piece(table: table, first: row, line: lines)) }
+    mutating func begin(_ table: Table, _ span: Span, row: Int) {
+        pieces.append(Piece(table: table, span: span, first: row, line: lines))
+    }
 
     mutating func removeAll() {
         count = 0
@@ -63,9 +69,29 @@ struct LineBuffer: ~Copyable {
         return UnsafeRawBufferPointer(start: base + starts[range.lowerBound], count: end - starts[range.lowerBound])
     }
 
-    /// The table and row of a line.
-    func row(_ line: Int) -> (table: Table, row: Int)? {
-        guard let piece = pieces.last(where: { $0.line <= line }) else { return nil }
-        return (piece.table, piece.first + line - piece.line)
+    /// The lines as requests: each of so many lines or bytes at most, and one line at least.
+    func requests(maxLines: Int, maxBytes: Int) -> [Range<Int>] {
+        var all: [Range<Int>] = []
+        var first = 0
+        while first < lines {
+            var end = min(lines, first + max(1, maxLines))
+            while end > first + 1, bytes(first..<end).count > maxBytes {
+                // Lines are about as long as each other: a guess from above, then one by one.
+                let each = max(1, bytes(first..<end).count / (end - first))
+                end = max(first + 1, min(end - 1, first + maxBytes / each))
+            }
+            all.append(first..<end)
+            first = end
+        }
+        return all
+    }
+
+    /// The rows that some lines are, as rows that are refused.
+    func refused(_ lines: [RowSearch.Found], from first: Int) -> [RefusedRow] {
+        lines.compactMap { found in
+            guard let piece = pieces.last(where: { $0.line <= first + found.row }) else { return nil }
+            return RefusedRow(
+                piece.table, piece.first + first + found.row - piece.line, of: piece.span, reason: .influxRow, message: found.reason)
+        }
     }
 }

@@ -76,13 +76,40 @@ struct LineTable: Sendable {
         self.place = place.flatMap { schema.index(of: $0) }
     }
 
-    /// When a block's points begin.
-    /// - Throws: `influxdb_time` (class `data`) for times that nanoseconds of 63 bits cannot hold.
-    static func start(of block: UInt64, at seconds: UInt64) throws(SluiceError) -> Int64 {
-        guard seconds < 9_223_372_036 else {
-            throw SluiceError(
-                .influxTime, .data, "block \(block) is of second \(seconds), and InfluxDB counts nanoseconds up to the year 2262")
+    /// Fields that can be summed up, as they are stored.
+    /// - Throws: `influxdb_schema` (class `config`) for what is no number, or none in the store.
+    func sums(_ names: [String], addsFloats: Bool) throws(SluiceError) -> [String] {
+        var all: [String] = []
+        for name in names {
+            guard let field = fields.first(where: { $0.field.name == name })?.field else {
+                throw SluiceError(
+                    .influxSchema, .config, "rollup of table \(schema.name) names \(name), which is no field of it",
+                    mend: "its fields are \(fields.map(\.field.name).joined(separator: ", "))")
+            }
+            switch field.type {
+            case .int64, .uint64, .float64: all.append(name)
+            case .decimal, .uint256:
+                guard addsFloats else {
+                    throw SluiceError(
+                        .influxSchema, .config,
+                        "rollup of table \(schema.name) names \(name), which is stored as text so that no digit is lost",
+                        mend: "set float_fields: true, by which it is stored as a double as well")
+                }
+                all.append("\(name)_float")
+            default:
+                throw SluiceError(
+                    .influxSchema, .config, "rollup of table \(schema.name) names \(name), which is a \(field.type.name), no number",
+                    mend: "name columns that are numbers")
+            }
         }
+        return all
+    }
+
+    /// When a block's points begin; nil for times that nanoseconds of 63 bits cannot hold.
+    static func start(of block: UInt64, at seconds: UInt64) -> Int64? {
+        guard seconds < 9_223_372_036 else { return nil }
         return Int64(seconds) * 1_000_000_000 + Int64(block % slots) * slot
     }
+
+    static let noTime = "its block's time is beyond the year 2262, where InfluxDB's nanoseconds end"
 }

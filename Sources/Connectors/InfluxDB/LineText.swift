@@ -4,22 +4,31 @@ import SluiceCore
 enum LineText {
     typealias Target = UnsafeMutablePointer<UInt8>
 
-    private static let pairs: [UInt16] = (0..<100).map { UInt16(48 + $0 / 10) | UInt16(48 + $0 % 10) << 8 }
-    private static let hexes: [UInt16] = (0..<256).map { byte in
-        let digits = Array("0123456789abcdef".utf8)
-        return UInt16(digits[byte >> 4]) | UInt16(digits[byte & 15]) << 8
-    }
-    /// Tables that are looked into for every digit: plain memory, for as long as the program runs.
-    // SAFETY: written once, before anybody reads, and never freed.
-    nonisolated(unsafe) static let decimalPairs: UnsafePointer<UInt16> = permanent(pairs)
-    // SAFETY: as above.
-    nonisolated(unsafe) static let hexPairs: UnsafePointer<UInt16> = permanent(hexes)
+    /// What is looked into for every digit: plain memory, for as long as the program runs.
+    struct Tables {
+        /// `00` to `99`.
+        let decimals: UnsafePointer<UInt16>
+        /// `00` to `ff`.
+        let hexes: UnsafePointer<UInt16>
+        /// Powers of ten; the first is 0, so that no number is below it.
+        let powers: UnsafePointer<UInt64>
 
-    private static func permanent(_ values: [UInt16]) -> UnsafePointer<UInt16> {
-        let memory = UnsafeMutablePointer<UInt16>.allocate(capacity: values.count)
-        memory.initialize(from: values, count: values.count)
-        return UnsafePointer(memory)
+        fileprivate init() {
+            let digits = Array("0123456789abcdef".utf8)
+            decimals = Self.permanent((0..<100).map { UInt16(48 + $0 / 10) | UInt16(48 + $0 % 10) << 8 })
+            hexes = Self.permanent((0..<256).map { UInt16(digits[$0 >> 4]) | UInt16(digits[$0 & 15]) << 8 })
+            powers = Self.permanent((0..<20).map { $0 == 0 ? 0 : (0..<$0).reduce(1) { power, _ in power * 10 } })
+        }
+
+        private static func permanent<Value: BitwiseCopyable>(_ values: [Value]) -> UnsafePointer<Value> {
+            let memory = UnsafeMutablePointer<Value>.allocate(capacity: values.count)
+            memory.initialize(from: values, count: values.count)
+            return UnsafePointer(memory)
+        }
     }
+
+    // SAFETY: written once, before anybody reads, and never freed.
+    nonisolated(unsafe) static let tables = Tables()
 
     @inline(__always)
     static func byte(_ value: UInt8, _ at: inout Target) {
@@ -33,38 +42,48 @@ enum LineText {
         at += count
     }
 
-    /// Decimal digits. Most numbers are short: they are written from the end into place.
+    /// How far `short` reads behind what it copies, and writes behind where it ends.
+    static let slack = 32
+
+    /// The same for what is short, as keys are: two blocks of 16 bytes whatever it holds, without asking for its length.
+    /// What is behind it, here and there, must be ours to read and to write over: `slack` bytes.
     @inline(__always)
-    static func decimal(_ value: UInt64, _ pairs: UnsafePointer<UInt16>, _ at: inout Target) {
-        var count = 1
-        var bound: UInt64 = 10
-        while value >= bound {
-            count += 1
-            if count == 20 { break }
-            bound &*= 10
-        }
+    static func short(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ at: inout Target) {
+        guard count <= slack else { return copy(bytes, count, &at) }
+        let (from, to) = (UnsafeRawPointer(bytes), UnsafeMutableRawPointer(at))
+        to.storeBytes(of: from.loadUnaligned(as: SIMD16<UInt8>.self), as: SIMD16<UInt8>.self)
+        to.storeBytes(of: from.loadUnaligned(fromByteOffset: 16, as: SIMD16<UInt8>.self), toByteOffset: 16, as: SIMD16<UInt8>.self)
+        at += count
+    }
+
+    /// Decimal digits, written from the end into place: how many there are follows from the number's highest bit, and one look whether it is enough.
+    @inline(__always)
+    static func decimal(_ value: UInt64, _ tables: Tables, _ at: inout Target) {
+        // 1233 / 4096 is a little more than the logarithm of 2.
+        var count = ((64 &- (value | 1).leadingZeroBitCount) &* 1233) &>> 12
+        if value >= tables.powers[count] { count &+= 1 }
         var end = at + count
         at = end
         var rest = value
         while rest >= 100 {
-            let (quotient, remainder) = rest.quotientAndRemainder(dividingBy: 100)
+            let quotient = rest / 100
             end -= 2
-            UnsafeMutableRawPointer(end).storeBytes(of: pairs[Int(remainder)], as: UInt16.self)
+            UnsafeMutableRawPointer(end).storeBytes(of: tables.decimals[Int(truncatingIfNeeded: rest &- quotient &* 100)], as: UInt16.self)
             rest = quotient
         }
         if rest >= 10 {
             end -= 2
-            UnsafeMutableRawPointer(end).storeBytes(of: pairs[Int(rest)], as: UInt16.self)
+            UnsafeMutableRawPointer(end).storeBytes(of: tables.decimals[Int(truncatingIfNeeded: rest)], as: UInt16.self)
         } else {
             end -= 1
-            end.pointee = UInt8(truncatingIfNeeded: 48 + rest)
+            end.pointee = UInt8(truncatingIfNeeded: 48 &+ rest)
         }
     }
 
     @inline(__always)
-    static func decimal(_ value: Int64, _ pairs: UnsafePointer<UInt16>, _ at: inout Target) {
+    static func decimal(_ value: Int64, _ tables: Tables, _ at: inout Target) {
         if value < 0 { byte(45, &at) }
-        decimal(value.magnitude, pairs, &at)
+        decimal(value.magnitude, tables, &at)
     }
 
     /// Short text of ASCII letters and digits.
@@ -72,14 +91,37 @@ enum LineText {
         for character in text.utf8 { byte(character, &at) }
     }
 
-    /// `0x` and two digits a byte.
+    /// `0x` and two digits a byte, 16 bytes at a time: most of what a chain has to say is in hex.
     @inline(__always)
-    static func hex(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ hexes: UnsafePointer<UInt16>, _ at: inout Target) {
+    static func hex(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ tables: Tables, _ at: inout Target) {
         byte(48, &at)
         byte(120, &at)
-        let out = UnsafeMutableRawPointer(at)
-        for index in 0..<count { out.storeBytes(of: hexes[Int(bytes[index])], toByteOffset: index * 2, as: UInt16.self) }
+        let (from, to) = (UnsafeRawPointer(bytes), UnsafeMutableRawPointer(at))
         at += count * 2
+        guard count >= 16 else {
+            for index in 0..<count { to.storeBytes(of: tables.hexes[Int(bytes[index])], toByteOffset: index * 2, as: UInt16.self) }
+            return
+        }
+        var index = 0
+        while index &+ 16 <= count {
+            digits(from, to, index)
+            index &+= 16
+        }
+        // What is left, together with some that are there already.
+        if index < count { digits(from, to, count &- 16) }
+    }
+
+    /// 32 digits of the 16 bytes at an offset. Two to a lane, by sums alone: comparing lanes is not made one instruction.
+    @inline(__always)
+    private static func digits(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ offset: Int) {
+        let bytes = from.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+        var both = SIMD32<UInt8>()
+        both.evenHalf = bytes &>> 4
+        both.oddHalf = bytes & 15
+        let pairs = unsafeBitCast(both, to: SIMD16<UInt16>.self)
+        // 1 where it is ten or more: from "0" on there are 39 more up to "a".
+        let letters = ((pairs &+ 0x0606) &>> 4) & 0x0101
+        to.storeBytes(of: pairs &+ 0x3030 &+ letters &* 39, toByteOffset: offset &* 2, as: SIMD16<UInt16>.self)
     }
 
     /// The inside of a quoted string: quotes and backslashes are escaped, everything else stands for itself, line breaks too.

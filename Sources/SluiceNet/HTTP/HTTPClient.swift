@@ -55,7 +55,7 @@ public final class HTTPClient: Sendable {
         let id = ccurl_next_id(loop)
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let waiter = Unmanaged.passRetained(Waiter(continuation))
+                let waiter = Unmanaged.passRetained(Waiter(continuation, content: request.content))
                 submit(request, id: id, lines: lines, context: waiter.toOpaque())
                 // The handler may have run before the request was there to be cancelled.
                 if Task.isCancelled { ccurl_cancel(loop, id) }
@@ -72,22 +72,29 @@ public final class HTTPClient: Sendable {
         request.method.withCString { method in
             request.url.withCString { url in
                 lines.withCString { headers in
-                    (request.body ?? []).withUnsafeBytes { body in
+                    Self.withBody(of: request) { body in
                         // An empty body is a body too, as long as there is one.
                         var nothing: UInt8 = 0
                         withUnsafeBytes(of: &nothing) { empty in
-                            let content = request.body == nil ? nil : body.baseAddress ?? empty.baseAddress
+                            let start = body.flatMap { $0.baseAddress ?? empty.baseAddress }
                             var plain = ccurl_request(
-                                id: id, method: method, url: url, headers: headers, body: content, body_length: body.count,
-                                connect_ms: limits.connect.milliseconds, first_byte_ms: limits.firstByte.milliseconds,
-                                total_ms: limits.total.milliseconds, window_ms: limits.window.milliseconds,
-                                window_bytes: Int64(limits.bytesPerWindow), cap: max(0, limits.responseBytes), context: context)
+                                id: id, method: method, url: url, headers: headers, body: start, body_length: body?.count ?? 0,
+                                body_stays: request.content.map { $0.count > 0 } ?? false, connect_ms: limits.connect.milliseconds,
+                                first_byte_ms: limits.firstByte.milliseconds, total_ms: limits.total.milliseconds,
+                                window_ms: limits.window.milliseconds, window_bytes: Int64(limits.bytesPerWindow),
+                                cap: max(0, limits.responseBytes), context: context)
                             ccurl_submit(loop, &plain)
                         }
                     }
                 }
             }
         }
+    }
+
+    private static func withBody(of request: HTTPRequest, _ use: (UnsafeRawBufferPointer?) -> Void) {
+        if let content = request.content { return use(content.bytes) }
+        guard let body = request.body else { return use(nil) }
+        body.withUnsafeBytes { use($0) }
     }
 
     private func headerLines(_ request: HTTPRequest) throws -> String {
@@ -149,7 +156,13 @@ private struct TransferResult: @unchecked Sendable {
 
 private final class Waiter {
     let continuation: CheckedContinuation<TransferResult, Never>
-    init(_ continuation: CheckedContinuation<TransferResult, Never>) { self.continuation = continuation }
+    /// Held until nobody reads it any more: the loop says that it is done when the transfer is off its hands.
+    private let content: Buffer?
+
+    init(_ continuation: CheckedContinuation<TransferResult, Never>, content: Buffer?) {
+        self.continuation = continuation
+        self.content = content
+    }
 }
 
 private func httpTransferDone(_ result: UnsafeMutablePointer<ccurl_result>) {

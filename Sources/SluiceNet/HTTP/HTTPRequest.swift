@@ -1,3 +1,5 @@
+public import SluiceCore
+
 /// One HTTP request and the limits it is held to.
 public struct HTTPRequest: Sendable {
     public var method: String
@@ -6,16 +8,19 @@ public struct HTTPRequest: Sendable {
     public var headers: [(name: String, value: String)]
     /// nil: none. Copied once when the request is sent.
     public var body: [UInt8]?
+    /// A body that is sent from where it lies, without a copy: for what is large. It takes the place of `body`.
+    public var content: Buffer?
     public var limits: HTTPLimits
 
     public init(
         method: String = "GET", url: String, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
-        limits: HTTPLimits = HTTPLimits()
+        content: Buffer? = nil, limits: HTTPLimits = HTTPLimits()
     ) {
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
+        self.content = content
         self.limits = limits
     }
 }

@@ -34,8 +34,9 @@ typedef struct {
     const char *method;       // "GET", "POST", ...
     const char *url;
     const char *_Nullable headers; // lines, each ended by '\n'
-    const void *_Nullable body; // copied; NULL: none
+    const void *_Nullable body; // copied, unless it stays; NULL: none
     size_t body_length;
+    bool body_stays;          // it can be read where it is until the callback was called
     int64_t connect_ms;       // resolve, connect and TLS together
     int64_t first_byte_ms;    // from connected until the first line of the response
     int64_t total_ms;
