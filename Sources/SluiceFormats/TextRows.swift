@@ -20,14 +20,55 @@ public struct TextRows: ~Copyable {
         case csv, jsonl
     }
 
+    /// A column as plain memory: whoever reads value by value through its buffers counts references most of the time.
+    private struct Cell {
+        let type: LogicalType
+        let values: UnsafeRawBufferPointer
+        let offsets: UnsafeRawPointer?
+        let validity: UnsafeRawPointer?
+        /// What stands before a value in a line, such as `,"number":`.
+        var prefix = UnsafeRawBufferPointer(start: nil, count: 0)
+
+        init(_ column: Column) {
+            type = column.type
+            values = column.values.bytes
+            offsets = column.offsets?.bytes.baseAddress
+            validity = column.validity?.bytes.baseAddress
+        }
+
+        @inline(__always)
+        func isNull(_ row: Int) -> Bool {
+            guard let validity else { return false }
+            return validity.load(fromByteOffset: row >> 3, as: UInt8.self) & (1 << UInt8(row & 7)) == 0
+        }
+
+        @inline(__always)
+        func load<T: BitwiseCopyable>(_ row: Int, as type: T.Type = T.self) -> T {
+            values.loadUnaligned(fromByteOffset: row * MemoryLayout<T>.size, as: T.self)
+        }
+
+        @inline(__always)
+        func bytes(_ row: Int) -> UnsafeRawBufferPointer {
+            if case .fixedBytes(let width) = type { return UnsafeRawBufferPointer(rebasing: values[row * width..<(row + 1) * width]) }
+            guard let offsets else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+            let start = Int(offsets.loadUnaligned(fromByteOffset: row * 4, as: Int32.self))
+            let end = Int(offsets.loadUnaligned(fromByteOffset: row * 4 + 4, as: Int32.self))
+            return UnsafeRawBufferPointer(rebasing: values[start..<end])
+        }
+    }
+
     private let format: Format
     private var out: UnsafeMutableRawPointer
     private var capacity = 64 << 10
     /// Bytes that were written and not handed over.
     public private(set) var count = 0
-    /// What stands before each value of a row of `named`, such as `,"number":`.
-    private var names: [[UInt8]] = []
+    /// What stands before the values of a row of `named`, one behind the other.
+    private var prefixes = UnsafeMutableRawBufferPointer.allocate(byteCount: 0, alignment: 1)
+    private var prefixEnds: [Int] = []
     private var named: Schema?
+    /// Whose memory `cells` looks at: it is held for as long as they do.
+    private var table: Table?
+    private var cells = UnsafeMutableBufferPointer<Cell>.allocate(capacity: 0)
     /// What every line of JSON of a table begins with, behind the brace.
     private let member: String?
 
@@ -38,13 +79,23 @@ public struct TextRows: ~Copyable {
         out = .allocate(byteCount: capacity, alignment: 16)
     }
 
-    deinit { out.deallocate() }
+    deinit {
+        out.deallocate()
+        prefixes.deallocate()
+        cells.deallocate()
+    }
 
     /// Hands over what was written, and forgets it.
     public mutating func take<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
         defer { count = 0 }
-        return try body(UnsafeRawBufferPointer(start: out, count: count))
+        return try body(bytes)
     }
+
+    /// What was written and not handed over; valid until more is written.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: out, count: count) }
+
+    /// Forgets what was written.
+    public mutating func clear() { count = 0 }
 
     /// The names of the columns, which a file of CSV begins with; nothing for JSON.
     public mutating func header(_ schema: Schema) {
@@ -56,42 +107,108 @@ public struct TextRows: ~Copyable {
         byte(UInt8(ascii: "\n"))
     }
 
+    // MARK: - Rows
+
+    /// Begins with a table, which is held until the next one, or until ``release()``.
+    public mutating func begin(_ table: Table) {
+        if named != table.schema { learn(table.schema) }
+        cells.deallocate()
+        cells = .allocate(capacity: table.columns.count)
+        var start = 0
+        for index in table.columns.indices {
+            var cell = Cell(table.columns[index])
+            cell.prefix = UnsafeRawBufferPointer(rebasing: prefixes[start..<prefixEnds[index]])
+            cells.initializeElement(at: index, to: cell)
+            start = prefixEnds[index]
+        }
+        self.table = table
+    }
+
+    /// Lets go of the table.
+    public mutating func release() {
+        cells.deallocate()
+        cells = .allocate(capacity: 0)
+        table = nil
+    }
+
     /// Lines of some rows.
     public mutating func append(_ table: Table, rows: Range<Int>) {
-        if named != table.schema { learn(table.schema) }
-        for row in rows {
-            for index in table.columns.indices {
-                raw(names[index])
-                if format == .csv { csv(table.columns[index], row) } else { json(table.columns[index], row) }
+        begin(table)
+        for row in rows { line(row) }
+        release()
+    }
+
+    /// The line of a row of the table.
+    public mutating func line(_ row: Int) {
+        if format == .csv {
+            for index in 0..<cells.count {
+                let cell = cells[index]
+                raw(cell.prefix)
+                csv(cell, row)
             }
-            if format == .jsonl { byte(UInt8(ascii: "}")) }
-            byte(UInt8(ascii: "\n"))
+        } else {
+            for index in 0..<cells.count {
+                let cell = cells[index]
+                raw(cell.prefix)
+                json(cell, row)
+            }
+            byte(UInt8(ascii: "}"))
         }
+        byte(UInt8(ascii: "\n"))
+    }
+
+    /// Whether a value of the table is null.
+    public func isNull(_ column: Int, _ row: Int) -> Bool { cells[column].isNull(row) }
+
+    /// The bare text of a value of the table that is not null.
+    public mutating func value(_ column: Int, _ row: Int) { value(cells[column], row) }
+
+    /// Text as it is.
+    public mutating func text(_ bytes: UnsafeRawBufferPointer) { raw(bytes) }
+    public mutating func text(_ text: String) { raw(text) }
+
+    /// Decimal digits.
+    public mutating func number(_ number: UInt64) { digits(number) }
+
+    /// Puts something else in the place of what was written behind the first bytes.
+    public mutating func replace(behind start: Int, by body: (UnsafeRawBufferPointer) -> [UInt8]) {
+        let next = body(UnsafeRawBufferPointer(rebasing: bytes[start...]))
+        count = start
+        raw(next)
     }
 
     private mutating func learn(_ schema: Schema) {
         named = schema
-        names = schema.fields.enumerated().map { index, field in
-            if format == .csv { return index == 0 ? [] : [UInt8(ascii: ",")] }
-            let first = member.map { "{\($0.jsonQuoted):\(schema.name.jsonQuoted)," } ?? "{"
-            return Array(((index == 0 ? first : ",") + field.name.jsonQuoted + ":").utf8)
+        var all: [UInt8] = []
+        prefixEnds = []
+        for (index, field) in schema.fields.enumerated() {
+            if format == .csv {
+                if index > 0 { all.append(UInt8(ascii: ",")) }
+            } else {
+                let first = member.map { "{\($0.jsonQuoted):\(schema.name.jsonQuoted)," } ?? "{"
+                all += Array(((index == 0 ? first : ",") + field.name.jsonQuoted + ":").utf8)
+            }
+            prefixEnds.append(all.count)
         }
+        prefixes.deallocate()
+        prefixes = .allocate(byteCount: all.count, alignment: 1)
+        prefixes.copyBytes(from: all)
     }
 
     // MARK: - Values
 
-    private mutating func json(_ column: Column, _ row: Int) {
+    private mutating func json(_ column: Cell, _ row: Int) {
         if column.isNull(row) { return raw("null") }
         switch column.type {
         case .bool, .int64, .uint64: value(column, row)
         case .float64:
-            if column.load(row, as: Double.self).isFinite { value(column, row) } else { inQuotes { $0.value(column, row) } }
-        case .decimal, .uint256, .timestamp, .bytes, .fixedBytes: inQuotes { $0.value(column, row) }
+            if column.load(row, as: Double.self).isFinite { value(column, row) } else { inQuotes(column, row) }
+        case .decimal, .uint256, .timestamp, .bytes, .fixedBytes: inQuotes(column, row)
         case .string, .json: escaped(column.bytes(row))
         }
     }
 
-    private mutating func csv(_ column: Column, _ row: Int) {
+    private mutating func csv(_ column: Cell, _ row: Int) {
         if column.isNull(row) { return }
         switch column.type {
         case .string, .json: quoted(column.bytes(row))
@@ -100,7 +217,7 @@ public struct TextRows: ~Copyable {
     }
 
     /// The bare text of a value that is not null.
-    public mutating func value(_ column: Column, _ row: Int) {
+    private mutating func value(_ column: Cell, _ row: Int) {
         switch column.type {
         case .bool: raw(column.load(row, as: UInt8.self) == 0 ? "false" : "true")
         case .int64:
@@ -123,15 +240,22 @@ public struct TextRows: ~Copyable {
     }
 
     private mutating func digits(_ number: UInt64, width: Int = 1) {
-        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { text in
-            var (at, rest) = (20, number)
-            while rest > 0 || 20 - at < width {
-                at -= 1
-                text[at] = UInt8(truncatingIfNeeded: rest % 10) + UInt8(ascii: "0")
-                rest /= 10
-            }
-            raw(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(text)[at...]))
+        var (length, bound) = (1, 10 as UInt64)
+        while number >= bound {
+            length += 1
+            if length == 20 { break }
+            bound &*= 10
         }
+        length = max(length, width)
+        reserve(length)
+        var (at, rest) = (out + count + length, number)
+        for _ in 0..<length {
+            at -= 1
+            let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+            at.storeBytes(of: UInt8(truncatingIfNeeded: digit) + UInt8(ascii: "0"), as: UInt8.self)
+            rest = quotient
+        }
+        count += length
     }
 
     private mutating func digits(_ number: UInt256) {
@@ -148,12 +272,25 @@ public struct TextRows: ~Copyable {
         let target = out + count
         target.storeBytes(of: UInt8(ascii: "0"), as: UInt8.self)
         target.storeBytes(of: UInt8(ascii: "x"), toByteOffset: 1, as: UInt8.self)
+        count += need
+        guard let base = bytes.baseAddress else { return }
+        var at = 0
+        // Four bytes at a time: their halves spread over eight, then all eight made digits at once.
+        while at + 4 <= bytes.count {
+            var spread = UInt64(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+            spread = (spread | spread << 16) & 0x0000_FFFF_0000_FFFF
+            spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF
+            let halves = (spread >> 4) & 0x000F_000F_000F_000F | (spread & 0x000F_000F_000F_000F) << 8
+            let letters = ((halves &+ 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101
+            let text = halves &+ 0x3030_3030_3030_3030 &+ letters &* 39
+            target.storeBytes(of: text.littleEndian, toByteOffset: 2 + 2 * at, as: UInt64.self)
+            at += 4
+        }
         func digit(_ nibble: UInt8) -> UInt8 { nibble < 10 ? nibble + 48 : nibble + 87 }
-        for index in 0..<bytes.count {
+        for index in at..<bytes.count {
             target.storeBytes(of: digit(bytes[index] >> 4), toByteOffset: 2 + 2 * index, as: UInt8.self)
             target.storeBytes(of: digit(bytes[index] & 15), toByteOffset: 3 + 2 * index, as: UInt8.self)
         }
-        count += need
     }
 
     private mutating func timestamp(_ micros: Int64) {
@@ -191,9 +328,9 @@ public struct TextRows: ~Copyable {
 
     // MARK: - Quotes
 
-    private mutating func inQuotes(_ body: (inout Self) -> Void) {
+    private mutating func inQuotes(_ column: Cell, _ row: Int) {
         byte(UInt8(ascii: "\""))
-        body(&self)
+        value(column, row)
         byte(UInt8(ascii: "\""))
     }
 

@@ -119,9 +119,6 @@ import Testing
             _ = try await stream.write(SmallChain.batch(6...7))
             #expect(try await stream.flush() == SmallChain.position(7))
             try expectBlocks(.jsonl, folder, 1...7)
-            await #expect { try await stream.amend([SmallChain.amendment(5, places: [0])]) } throws: {
-                ($0 as? SluiceError)?.code == .amendUnsupported
-            }
             // A second writer, of this process or another.
             await #expect { _ = try await open(FilesSinkOptions(.jsonl, directory: folder)) } throws: {
                 ($0 as? SluiceError)?.class == .pause && "\($0)".contains("another process writes")

@@ -82,6 +82,43 @@ struct RedisSinkTests {
         }
     }
 
+    @Test(
+        "while the server does one step the next is made: each is told when it is done, and what fails is told to the stream that it is of")
+    func overlapping() async throws {
+        try await withRedis { server, reader in
+            let options = RedisSinkOptions(
+                url: server.url, tables: ["blocks": RedisTableOptions(.latest, key: "block:{chain_id}:{number}")], commitRows: 1)
+            let sink = RedisSink(options)
+            let stream = try await sink.open(id, tables: SmallChain.schemas)
+            let other = try await sink.open(StreamID(pipeline: "q", chainID: 2), tables: SmallChain.schemas)
+            #expect(try await stream.write(SmallChain.batch(1...3)) == nil)
+            #expect(try await stream.write(SmallChain.batch(4...5)) == SmallChain.position(3))
+            #expect(try await other.write(SmallChain.batch(1...2, chainID: 2)) == nil)
+            #expect(try await stream.flush() == SmallChain.position(5))
+            #expect(try await stream.flush() == nil)
+            #expect(try await other.flush() == SmallChain.position(2))
+            // A rollback waits for what is on its way.
+            _ = try await stream.write(SmallChain.batch(6...9))
+            try await stream.rollback(to: SmallChain.position(7))
+            try reader.expectLogs(1...7)
+            // Something of somebody else's stands in the way of the one stream's step; the other one's is done.
+            _ = try reader.json("DEL", "sluice:p:1:undos")
+            _ = try reader.json("SET", "sluice:p:1:undos", "x")
+            #expect(try await stream.write(SmallChain.batch(8...9)) == nil)
+            _ = try await other.write(SmallChain.batch(3...4, chainID: 2))
+            #expect(try await other.flush() == SmallChain.position(4))
+            try reader.expectLogs(1...7)
+            await #expect { _ = try await stream.write(SmallChain.batch(10...11)) } throws: { ($0 as? SluiceError)?.class == .pause }
+            _ = try reader.json("DEL", "sluice:p:1:undos")
+            #expect(try await stream.coverage() == [SmallChain.segment(1...7)])
+            _ = try await stream.write(SmallChain.batch(8...11))
+            #expect(try await stream.flush() == SmallChain.position(11))
+            try reader.expectLogs(1...11)
+            try reader.expectLogs(1...4, stream: "logs:2")
+            await sink.close()
+        }
+    }
+
     @Test("entries of a stream go with their blocks, and those that come instead have the same ids")
     func streamRollback() async throws {
         try await withRedis { server, reader in

@@ -5,26 +5,37 @@ import SluiceFormats
 /// Finds where the rows of a block end in a file that we wrote: rows stand in the order of their blocks.
 struct BlockSearch {
     private let format: TextRows.Format
-    /// CSV: which field of a line is the block's number.
-    private let field: Int
-    /// JSON: what stands before it. In the text of a value its quotes would have a backslash before them.
-    private let name: [UInt8]
+    private let path: String
+    private let number: LineColumn
+    /// The columns of a file of CSV, and where its rows begin. They may be others than those of now.
+    let header: [String]?
+    let start: Int
 
-    init(_ format: TextRows.Format, _ schema: Schema) throws {
+    init(_ format: TextRows.Format, _ schema: Schema, in path: String) throws {
         self.format = format
-        let number = try schema.requiredNumber()
-        field = schema.index(of: number) ?? 0
-        name = Array((number.jsonQuoted + ":").utf8)
+        self.path = path
+        let name = try schema.requiredNumber()
+        if format == .csv {
+            let line = try Self.firstLine(path)
+            (header, start) = (LineColumn.columns(of: line), line.count)
+        } else {
+            (header, start) = (nil, 0)
+        }
+        guard let number = LineColumn(name, header: header) else {
+            throw SluiceError(.filesFolder, .pause, "\(path) has no column \(name)", mend: "restore the file")
+        }
+        self.number = number
     }
 
     /// - Parameter start: a place where a line begins, before the end that is looked for; nil: behind what the file begins with.
-    func end(of number: UInt64, in path: String, from start: Int?, to limit: Int) throws -> Int {
+    func end(of block: UInt64, from start: Int?, to limit: Int) throws -> Int {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw Disk.failure("opening \(path)") }
         defer { close(file) }
         var line: [UInt8] = []
-        var (lineStart, isQuoted, isHeader) = (start ?? 0, false, format == .csv && start == nil)
+        var (lineStart, isQuoted) = (start ?? self.start, false)
         var end: Int?
+        if lineStart >= limit { return limit }
         try Disk.read(file, from: lineStart, path: path) { bytes in
             for byte in bytes {
                 line.append(byte)
@@ -32,17 +43,14 @@ struct BlockSearch {
                 // In JSON no line ends within quotes.
                 guard byte == 0x0A, format == .jsonl || !isQuoted else { continue }
                 if lineStart >= limit { return false }
-                if !isHeader {
-                    guard let found = block(of: line) else {
-                        throw SluiceError(
-                            .filesFolder, .pause, "\(path) has a line at byte \(lineStart) that is not ours", mend: "restore the file")
-                    }
-                    if found > number {
-                        end = lineStart
-                        return false
-                    }
+                guard let found = number.number(in: line) else {
+                    throw SluiceError(
+                        .filesFolder, .pause, "\(path) has a line at byte \(lineStart) that is not ours", mend: "restore the file")
                 }
-                isHeader = false
+                if found > block {
+                    end = lineStart
+                    return false
+                }
                 lineStart += line.count
                 line.removeAll(keepingCapacity: true)
             }
@@ -51,20 +59,42 @@ struct BlockSearch {
         return end ?? min(lineStart, limit)
     }
 
-    private func block(of line: [UInt8]) -> UInt64? {
-        let digits: ArraySlice<UInt8>
-        if format == .jsonl {
-            guard let at = line.firstRange(of: name) else { return nil }
-            digits = line[at.upperBound...]
-        } else {
-            var (at, left, isQuoted) = (0, field, false)
-            while left > 0, at < line.count {
-                if line[at] == UInt8(ascii: "\"") { isQuoted.toggle() }
-                if line[at] == UInt8(ascii: ","), !isQuoted { left -= 1 }
+    /// The lines between two places where lines begin.
+    func lines(from start: Int, to end: Int) throws -> [[UInt8]] {
+        guard end > start else { return [] }
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw Disk.failure("opening \(path)") }
+        defer { close(file) }
+        var (lines, line, at, isQuoted) = ([[UInt8]](), [UInt8](), start, false)
+        try Disk.read(file, from: start, path: path) { bytes in
+            for byte in bytes {
+                line.append(byte)
                 at += 1
+                if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+                if byte == 0x0A, format == .jsonl || !isQuoted {
+                    lines.append(line)
+                    line = []
+                }
+                if at == end { return false }
             }
-            digits = line[at...]
+            return true
         }
-        return UInt64(String(decoding: digits.prefix { (48...57).contains($0) }, as: UTF8.self))
+        return lines
+    }
+
+    private static func firstLine(_ path: String) throws -> [UInt8] {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { throw Disk.failure("opening \(path)") }
+        defer { close(file) }
+        var (line, isQuoted) = ([UInt8](), false)
+        try Disk.read(file, from: 0, path: path) { bytes in
+            for byte in bytes {
+                line.append(byte)
+                if byte == UInt8(ascii: "\"") { isQuoted.toggle() }
+                if byte == 0x0A, !isQuoted { return false }
+            }
+            return true
+        }
+        return line
     }
 }

@@ -93,6 +93,27 @@ enum Disk {
         }
     }
 
+    /// Writes some bytes of a file to a place in another.
+    static func copy(_ range: Range<Int>, of source: Int32, from path: String, to file: Int32, at offset: Int, path target: String) throws {
+        var done = 0
+        if range.isEmpty { return }
+        try read(source, from: range.lowerBound, path: path) { bytes in
+            let some = UnsafeRawBufferPointer(rebasing: bytes.prefix(range.count - done))
+            try write(some, to: file, at: offset + done, path: target)
+            done += some.count
+            return done < range.count
+        }
+        guard done == range.count else {
+            throw SluiceError(.filesFolder, .pause, "\(path) has become shorter while it was read", mend: "restore the file")
+        }
+    }
+
+    /// Gives a file another name, in the place of what had it.
+    static func rename(_ path: String, to name: String) throws {
+        guard Glibc.rename(path, name) == 0 else { throw failure("renaming \(path)") }
+        try sync(parent(of: name))
+    }
+
     /// Puts a small file in the place of what has its name: readers, and whoever comes after a crash, see the one or the other.
     static func replace(_ path: String, with text: String) throws {
         let next = path + ".next"
@@ -104,8 +125,7 @@ enum Disk {
             try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: file, at: 0, path: next) }
             guard fsync(file) == 0 else { throw failure("forcing \(next) to disk") }
         }
-        guard rename(next, path) == 0 else { throw failure("renaming \(next)") }
-        try sync(parent(of: path))
+        try rename(next, to: path)
     }
 
     /// The whole of a file as text; nil when it is not there.

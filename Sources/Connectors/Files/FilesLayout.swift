@@ -18,6 +18,10 @@ struct FilesLayout: Sendable {
     /// The file of a table whose first block is `first`.
     func file(_ table: String, _ first: UInt64) -> String { "\(folder(table))/\(name(table, first))" }
 
+    /// Where what is to take that file's place lies until then. It is no name that readers look for.
+    func staged(_ table: String, _ first: UInt64) -> String { "\(folder(table))/.\(name(table, first))\(Self.next)" }
+    static let next = ".next"
+
     func name(_ table: String, _ first: UInt64) -> String {
         let digits = String(first)
         return "\(table)_\(String(repeating: "0", count: max(0, 12 - digits.count)))\(digits).\(format.rawValue)"

@@ -23,7 +23,13 @@ struct FilesRecord: Sendable, Hashable {
     /// How long the files of a part were at a block's end.
     struct Mark: Sendable, Hashable {
         let number: UInt64
-        let bytes: [Int]
+        var bytes: [Int]
+    }
+
+    /// A file that takes the place of a part's. The record tells of it as it is to be; until it has its place it lies beside it.
+    struct Exchange: Sendable, Hashable {
+        let first: UInt64
+        let table: String
     }
 
     let stream: StreamID
@@ -33,6 +39,8 @@ struct FilesRecord: Sendable, Hashable {
     var parts: [Part] = []
     /// Of recent blocks, in order.
     var marks: [Mark] = []
+    /// What is to be done before the files are as is told here.
+    var exchanges: [Exchange] = []
 
     var coverage: Coverage { Coverage(parts.compactMap { part in part.last.map { Segment(first: part.first, last: $0) } }) }
 
@@ -64,6 +72,7 @@ struct FilesRecord: Sendable, Hashable {
                 "    {\"first_block\": \(part.first), \(last)\(sealed)\"bytes\": [\(part.bytes.map(String.init).joined(separator: ", "))]}"
         }
         let marks = marks.map { "    [\(([String($0.number)] + $0.bytes.map(String.init)).joined(separator: ", "))]" }
+        let exchanges = exchanges.map { "{\"first_block\": \($0.first), \"table\": \($0.table.jsonQuoted)}" }
         return """
             {
               "version": 1,
@@ -79,7 +88,7 @@ struct FilesRecord: Sendable, Hashable {
               ],
               "ends_of_recent_blocks": [
             \(marks.joined(separator: ",\n"))
-              ]
+              ]\(exchanges.isEmpty ? "" : ",\n  \"exchanges\": [\(exchanges.joined(separator: ", "))]")
             }
 
             """
@@ -115,6 +124,11 @@ struct FilesRecord: Sendable, Hashable {
         for node in marks {
             guard let items = node.items, let number = items.first?.whole, let bytes = counts(Array(items.dropFirst())) else { return nil }
             self.marks.append(Mark(number: number, bytes: bytes))
+        }
+        for node in root["exchanges"]?.items ?? [] {
+            guard let first = node["first_block"]?.whole, let table = node["table"]?.text, tables.contains(where: { $0.name == table })
+            else { return nil }
+            exchanges.append(Exchange(first: first, table: table))
         }
     }
 }

@@ -31,5 +31,6 @@ struct FilesSinkStream: SinkStream {
     func flush() async throws -> Position? { try await store.flush(id) }
     func finalized(_ number: UInt64) async throws { await store.finalized(number, of: id) }
     func rollback(to position: Position) async throws { try await store.rollback(id, to: position) }
+    func amend(_ amendments: [Amendment]) async throws { try await store.amend(amendments, of: id) }
     func finish() async throws -> Position? { try await store.flush(id) }
 }

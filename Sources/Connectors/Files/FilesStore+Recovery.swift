@@ -21,6 +21,7 @@ extension FilesStore {
         try requireSame(record, id, tables, layout)
         for part in record.parts where part.last == nil { try removeFiles(of: part, record, layout) }
         record.parts.removeAll { $0.last == nil }
+        try endExchanges(&record, layout)
         for part in record.parts { try restore(part, record, layout) }
         for table in record.tables {
             try refuseUnknown(table.name, layout, known: Set(record.parts.map { layout.name(table.name, $0.first) }))
@@ -127,9 +128,8 @@ extension FilesStore {
         let mark = record.mark(upTo: number, in: part)
         if let mark, mark.number == number { return mark.bytes }
         return try stream.schemas.enumerated().map { table, schema in
-            let search = try BlockSearch(stream.layout.format, schema)
-            let path = stream.layout.file(schema.name, part.first)
-            return try search.end(of: number, in: path, from: mark?.bytes[table], to: part.bytes[table])
+            let search = try BlockSearch(stream.layout.format, schema, in: stream.layout.file(schema.name, part.first))
+            return try search.end(of: number, from: mark?.bytes[table], to: part.bytes[table])
         }
     }
 

@@ -38,7 +38,7 @@ actor FilesStore {
     var streams: [StreamID: Stream] = [:]
     /// By chain: held for as long as this process writes it.
     private var locks: [UInt64: Int32] = [:]
-    private var text: TextRows
+    var text: TextRows
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
 
@@ -201,19 +201,21 @@ actor FilesStore {
             var next = 0
             for rows in tables {
                 let column = rows.column(field)
+                text.begin(rows)
                 for row in 0..<rows.rowCount {
                     let number = column?.load(row, as: UInt64.self) ?? 0
                     while next < numbers.count, numbers[next] < number {
                         ends[next][table] = end + text.count
                         next += 1
                     }
-                    text.append(rows, rows: row..<row + 1)
+                    text.line(row)
                     guard text.count >= Self.chunk else { continue }
                     let at = end
                     end += text.count
                     try text.take { try Disk.write($0, to: file, at: at, path: path) }
                 }
             }
+            text.release()
             let at = end
             end += text.count
             try text.take { try Disk.write($0, to: file, at: at, path: path) }
@@ -236,7 +238,7 @@ actor FilesStore {
     // MARK: - Pieces
 
     /// Runs `body`; when it fails, what was taken is forgotten, and the stream must be resumed from what the record tells.
-    private func guarded(_ id: StreamID, _ body: () throws -> Void) throws {
+    func guarded(_ id: StreamID, _ body: () throws -> Void) throws {
         do { try body() } catch {
             text.take { _ in }
             streams[id]?.drop()
@@ -261,7 +263,7 @@ actor FilesStore {
         locks[layout.chainID] = file
     }
 
-    private func ready(_ id: StreamID) throws -> Stream {
+    func ready(_ id: StreamID) throws -> Stream {
         guard let stream = streams[id] else { throw id.isNotOpen }
         guard !stream.lost else {
             throw SluiceError(.filesReopen, .retry, "rows of \(id) could not be written: resume from the stored position")

@@ -58,25 +58,22 @@ struct KeyTemplate: Sendable {
         }
     }
 
-    /// The key of a row. `text` is used, and left empty.
-    func key(_ table: Table, _ row: Int, _ text: inout TextRows) -> [UInt8] {
-        var key: [UInt8] = []
+    /// Columns that the key of a row is made of.
+    var columns: [Int] { pieces.compactMap { piece in if case .column(let index) = piece { index } else { nil } } }
+
+    /// Writes the key of a row of the table that `text` has begun with.
+    func key(_ row: Int, _ schema: Schema, into text: inout TextRows) {
         for piece in pieces {
             switch piece {
-            case .text(let bytes): key += bytes
+            case .text(let bytes): bytes.withUnsafeBytes { text.text($0) }
             case .column(let index):
-                text.value(table.columns[index], row)
-                text.take { value in
-                    for byte in value {
-                        switch byte {
-                        case UInt8(ascii: "%"): key += Array("%25".utf8)
-                        case UInt8(ascii: ":"): key += Array("%3A".utf8)
-                        default: key.append(byte)
-                        }
-                    }
+                let start = text.count
+                text.value(index, row)
+                switch schema.fields[index].type {
+                case .string, .json, .timestamp: text.replace(behind: start) { RedisKey.encoded($0) }
+                default: break
                 }
             }
         }
-        return key
     }
 }

@@ -41,48 +41,66 @@ final class RedisConnection {
         return RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
     }
 
-    /// Sends commands at once, then hands over the answers one by one; `body` must not keep them.
-    /// - Throws: `redis_unavailable` (class `retry`): what was sent may have been done or not.
-    func exchange(_ commands: RedisCommands, _ body: (UnsafePointer<redisReply>) -> Void) throws(SluiceError) {
-        try send(commands)
-        try receive(commands.count, body)
-    }
-
     /// Sends commands, whose answers must be received later.
-    func send(_ commands: RedisCommands) throws(SluiceError) {
-        let isSent = commands.bytes.withUnsafeBufferPointer { bytes in
-            var at = 0
-            while at < bytes.count {
-                // Piece by piece, so that the library's copy stays small.
-                let count = min(bytes.count - at, 256 << 10)
-                let isTaken = bytes.baseAddress.map { base in
-                    (base + at).withMemoryRebound(to: CChar.self, capacity: count) { redisAppendFormattedCommand(context, $0, count) }
-                }
-                guard isTaken == REDIS_OK else { return false }
-                at += count
-                var isDone: Int32 = 0
-                while isDone == 0 { if redisBufferWrite(context, &isDone) != REDIS_OK { return false } }
+    /// - Throws: `redis_unavailable` (class `retry`), or what the server says before it hangs up.
+    func send(_ commands: borrowing RedisCommands) throws(SluiceError) {
+        let bytes = commands.bytes
+        var done = 0
+        while done < bytes.count {
+            // Past the library, which would copy it once more.
+            let count = Glibc.send(
+                context.pointee.fd, bytes.baseAddress.map { $0 + done }, bytes.count - done, Int32(MSG_NOSIGNAL))
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else {
+                let reason = errno
+                if let words = lastWords() { throw RedisFault.error(words, server: options.shown) }
+                let isLate = reason == EAGAIN || reason == EWOULDBLOCK
+                throw RedisFault.unavailable(
+                    isLate ? "it takes nothing for \(options.replyTimeout)" : String(cString: strerror(reason)).lowercased(),
+                    server: options.shown)
             }
-            return true
+            done += count
         }
-        guard isSent else { throw failure(within: options.replyTimeout) }
     }
 
-    /// Hands over so many answers, one by one.
-    func receive(_ count: Int, _ body: (UnsafePointer<redisReply>) -> Void) throws(SluiceError) {
+    /// Receives so many answers, with copies of them.
+    func receive(_ count: Int) throws(SluiceError) -> [RedisReply] {
+        var replies: [RedisReply] = []
         for _ in 0..<count {
             var raw: UnsafeMutableRawPointer?
             guard redisGetReply(context, &raw) == REDIS_OK, let raw else { throw failure(within: options.replyTimeout) }
-            body(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self)))
+            replies.append(RedisReply(UnsafePointer(raw.assumingMemoryBound(to: redisReply.self))))
             freeReplyObject(raw)
         }
+        return replies
     }
 
-    /// The same, with copies of the answers.
-    func answers(to commands: RedisCommands) throws(SluiceError) -> [RedisReply] {
-        var replies: [RedisReply] = []
-        try exchange(commands) { replies.append(RedisReply($0)) }
-        return replies
+    /// Receives so many answers, of which only errors and the last one count.
+    func receiveEnding(_ count: Int) throws(SluiceError) -> RedisEnding {
+        var tally = sluice_tally()
+        let outcome = sluice_tally_receive(context, count, &tally)
+        // A server that hangs up says why before.
+        if outcome != REDIS_OK, tally.refused_at >= 0 { throw RedisFault.error(RedisEnding.text(&tally.refused), server: options.shown) }
+        guard outcome == REDIS_OK else { throw failure(within: options.replyTimeout) }
+        return RedisEnding(&tally)
+    }
+
+    /// The answers to commands.
+    func answers(to commands: borrowing RedisCommands) throws(SluiceError) -> [RedisReply] {
+        try send(commands)
+        return try receive(commands.count)
+    }
+
+    /// The error that a server sent before it hung up.
+    private func lastWords() -> String? {
+        var all: [UInt8] = []
+        withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 16) { buffer in
+            while case let count = recv(context.pointee.fd, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
+                all = all.suffix(1 << 10) + buffer[..<count]
+            }
+        }
+        let line = String(decoding: all.suffix(1 << 10), as: UTF8.self).split(whereSeparator: \.isNewline).last
+        return line.flatMap { $0.hasPrefix("-") ? String($0.dropFirst()) : nil }
     }
 
     private func expectSuccess(_ command: RedisCommand) throws(SluiceError) {

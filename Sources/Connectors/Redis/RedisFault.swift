@@ -25,6 +25,10 @@ enum RedisFault {
         switch code {
         case _ where passing.contains(code): return unavailable(text, server: server)
         case _ where text.hasPrefix("ERR max number of clients"): return unavailable(text, server: server)
+        case _ where text.hasPrefix("ERR Protocol error: invalid bulk length"):
+            return SluiceError(
+                .redisTooLong, .retry, shown,
+                mend: "raise the server's proto-max-bulk-len; what is too long is left out when it is sent again")
         case "NOAUTH", "WRONGPASS", "NOPERM":
             return SluiceError(.redisRefused, .config, shown, mend: "check user and password in the URL, and what the user may do")
         case _ where text.hasPrefix("ERR invalid password") || text.hasPrefix("ERR Client sent AUTH") || text.hasPrefix("ERR AUTH"):

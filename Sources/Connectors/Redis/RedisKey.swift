@@ -17,8 +17,10 @@ enum RedisKey {
         return StateKey(pipeline: pipeline, prefix: prefix, id: id)
     }
 
-    static func encoded(_ text: String) -> [UInt8] {
-        text.utf8.flatMap { byte in
+    static func encoded(_ text: String) -> [UInt8] { encoded(text.utf8) }
+
+    static func encoded(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        bytes.flatMap { byte in
             switch byte {
             case UInt8(ascii: "%"): Array("%25".utf8)
             case colon: Array("%3A".utf8)

@@ -36,3 +36,30 @@ indirect enum RedisReply: Sendable, Equatable {
         }
     }
 }
+
+/// How a transaction ended.
+enum RedisEnding: Equatable {
+    /// All of it was done.
+    case done
+    /// None of it, because something that was watched has changed.
+    case none
+    /// None of it.
+    case error(String)
+    /// A command inside of it failed; the others were done.
+    case broken(String)
+
+    /// Out of the answers to all of its commands.
+    init(_ tally: inout sluice_tally) {
+        switch tally.kind {
+        case REDIS_REPLY_NIL: self = .none
+        // What was wrong with a command says more than that the whole was given up for it.
+        case REDIS_REPLY_ERROR: self = .error(Self.text(&tally.refused))
+        case REDIS_REPLY_ARRAY where tally.broken_at >= 0: self = .broken(Self.text(&tally.broken))
+        default: self = .done
+        }
+    }
+
+    static func text<T>(_ words: inout T) -> String {
+        withUnsafeBytes(of: &words) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}

@@ -9,6 +9,8 @@ extension SluiceError.Code {
     public static let redisFenced = SluiceError.Code("redis_fenced")
     /// A stream of Redis cannot take what lies below its end.
     public static let redisStreamOrder = SluiceError.Code("redis_stream_order")
+    /// A row, or what was sent, is longer than the server takes in one piece.
+    public static let redisTooLong = SluiceError.Code("redis_too_long")
     /// Values of final blocks cannot be gone back to.
     public static let redisUndo = SluiceError.Code("redis_undo")
 }
@@ -45,5 +47,6 @@ struct RedisSinkStream: SinkStream {
     func flush() async throws -> Position? { try await store.flush(id) }
     func finalized(_ number: UInt64) async throws { await store.finalized(number, of: id) }
     func rollback(to position: Position) async throws { try await store.rollback(id, to: position) }
+    func amend(_ amendments: [Amendment]) async throws { try await store.amend(amendments, of: id) }
     func finish() async throws -> Position? { try await store.flush(id) }
 }

@@ -38,7 +38,7 @@ enum RedisSinkScripts {
         return {'ok', segments, redis.call('GET', base .. 'floor') or '0'}
         """
 
-    private static let common = """
+    static let common = """
         local base = ARGV[1]
         local function older(a, b) return #a < #b or (#a == #b and a < b) end
         local function current(key, ttl, field)
@@ -53,19 +53,20 @@ enum RedisSinkScripts {
           local second = string.find(saved, ':', first + 1, true)
           return string.sub(saved, 1, 1), string.sub(saved, 2, first - 1), string.sub(saved, first + 1, second - 1), string.sub(saved, second + 1)
         end
-        local function number(saved)
+        local function member(saved, name)
           local kind, _, field, value = parts(saved)
           if kind == 'J' then
-            local name = '"' .. field .. '":'
-            local at = string.find(value, name, 1, true)
-            return at and string.match(value, '^%d+', at + #name)
+            local head = '"' .. (name or field) .. '":'
+            local at = string.find(value, head, 1, true)
+            return at and string.match(value, '^%d+', at + #head)
           elseif kind == 'F' then
             local all = cmsgpack.unpack(value)
             for n = 1, #all, 2 do
-              if all[n] == field then return all[n + 1] end
+              if all[n] == (name or field) then return all[n + 1] end
             end
           end
         end
+        local function number(saved) return member(saved) end
         local function put(key, saved)
           local kind, ttl, _, value = parts(saved)
           redis.call('DEL', key)

@@ -8,6 +8,11 @@ struct RedisSinkTable: Sendable {
     let template: KeyTemplate
     /// The column by which blocks are undone.
     let number: Int
+    /// Of the columns.
+    let names: [[UInt8]]
+    /// What the command of an entry begins with, as it is sent, up to its id; and how many parts it has beside its value.
+    let entryHead: [UInt8]
+    let entryParts: Int
 
     init(_ schema: Schema, _ options: RedisSinkOptions, chainID: UInt64) throws(SluiceError) {
         self.schema = schema
@@ -23,6 +28,8 @@ struct RedisSinkTable: Sendable {
                 mend: "set tables.\(schema.name).key, such as \(schema.name):{chain_id}:{\(schema.key.last ?? "number")}")
         }
         template = try KeyTemplate(key, prefix: options.prefix, table: schema, chainID: chainID, takesColumns: isLatest)
+        names = schema.fields.map { Array($0.name.utf8) }
+        (entryParts, entryHead) = Self.head(self.options, template.fixed, isJSON: self.options.form == .json)
     }
 
     /// The name of the stream or channel.
@@ -36,19 +43,37 @@ struct RedisSinkTable: Sendable {
     /// Seconds that a value lives; `0` for ever.
     var timeToLive: String { "\(options.timeToLive?.components.seconds ?? 0)" }
 
-    /// The parts of a row's value: one text of JSON, or names and texts by turns.
-    func value(_ table: Table, _ row: Int, _ json: inout TextRows, _ plain: inout TextRows, into parts: inout [[UInt8]]) {
-        if options.form == .json || options.mode == .publish {
-            json.append(table, rows: row..<row + 1)
-            // Without the end of the line.
-            parts.append(json.take { Array($0.dropLast()) })
-            return
+    var isJSON: Bool { options.form == .json || options.mode == .publish }
+
+    /// Whether values are put down as they are, several at once.
+    var sets: Bool { isJSON && options.timeToLive == nil }
+
+    /// What an entry's command begins with, but for its id: so many parts, the id among them and the name that JSON stands under.
+    private static func head(_ options: RedisTableOptions, _ target: [UInt8], isJSON: Bool) -> (count: Int, bytes: [UInt8]) {
+        var head = RedisCommands()
+        head.add("XADD")
+        head.add(target)
+        if let length = options.maxLength {
+            head.add("MAXLEN")
+            head.add("~")
+            head.add("\(length)")
         }
-        for (field, column) in zip(schema.fields, table.columns) where !column.isNull(row) {
-            plain.value(column, row)
-            parts.append(Array(field.name.utf8))
-            parts.append(plain.take { Array($0) })
-        }
+        return (3 + (options.maxLength == nil ? 0 : 3) + (isJSON ? 1 : 0), Array(head.bytes))
+    }
+
+    /// The name that the JSON of an entry stands under, as it is sent.
+    static let rowName: [UInt8] = Array("$3\r\nrow\r\n".utf8)
+
+    /// Arguments of the script that puts values down, before those of rows.
+    static let putArguments = 6
+
+    func addPut(_ base: [UInt8], _ block: UInt64, keeps: Bool, to commands: inout RedisCommands) {
+        commands.add(base)
+        commands.add("\(block)")
+        commands.add(keeps ? "1" : "0")
+        commands.add(timeToLive)
+        commands.add(names[number])
+        commands.add(isJSON ? "J" : "F")
     }
 }
 

@@ -147,5 +147,3 @@ public final class RedisState: SharedState {
         [bytes(name), RedisKey.encoded(key.pipeline), RedisKey.field(key)]
     }
 }
-
-private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
