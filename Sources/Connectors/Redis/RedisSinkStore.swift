@@ -64,7 +64,7 @@ actor RedisSinkStore {
     func coverage(of id: StreamID) throws -> [Segment] {
         guard let stream = streams[id] else { throw id.isNotOpen }
         if stream.lost { try claim(id, how: "keep") }
-        return streams[id]?.durable.segments ?? []
+        return streams[id]?.taken.segments ?? []
     }
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
