@@ -34,7 +34,12 @@ enum Described {
     // MARK: - Without a server
 
     private static let embedded: [SinkUnderTest] = [
-        SinkUnderTest("duckdb", type: "duckdb", SinkPromises(.exactlyOnce) { $0.fence = .newer }) { request in
+        SinkUnderTest("duckdb", type: "duckdb", SinkPromises(.exactlyOnce) {
+            // Between processes it is the file's own lock; here both are in one.
+            $0.fence = .none
+            // What lies behind is what the type calls infinity.
+            $0.values.times = .min...(.max - 1)
+        }) { request in
             try await Place(request).made(
                 "duckdb", "path: \"%/x.duckdb\"\n" + (request.isSmall ? "commit_rows: 20\n" : ""), kind: "duckdb",
                 ["file": "%/x.duckdb"])
@@ -44,6 +49,10 @@ enum Described {
             SinkPromises(.effectivelyOnce, holdsBack: true) {
                 $0.flushesAll = false
                 $0.smallRows = nil
+                $0.fence = .none
+                $0.sharesChain = false
+                $0.changedTypes = .never
+                $0.refusesRequired = false
             }
         ) { request in
             try await Place(request).made(
@@ -57,6 +66,8 @@ enum Described {
                 $0.amends = false
                 $0.fence = .none
                 $0.changedTypes = .never
+                $0.refusesRequired = false
+                $0.knowsTables = false
                 $0.knowsOwners = false
                 $0.smallRows = nil
             }
@@ -80,6 +91,8 @@ enum Described {
             SinkPromises(.exactlyOnce) {
                 $0.amends = false
                 $0.fence = .newer
+                $0.refusesRequired = false
+                $0.sharesChain = false
                 $0.keepsOrder = true
             }
         ) { request in
@@ -121,6 +134,8 @@ enum Described {
         "kafka", type: "kafka",
         SinkPromises(.exactlyOnce) {
             $0.amends = false
+            $0.changedTypes = .never
+            $0.refusesRequired = false
             $0.values.jsonNulls = false
         }
     ) { request in
@@ -138,21 +153,24 @@ enum Described {
             SinkPromises(.exactlyOnce) {
                 $0.hasServer = true
                 $0.amends = false
+                $0.changedTypes = .never
+                $0.refusesRequired = false
                 $0.takesBelow = mode == "latest"
                 $0.keepsOrder = mode == "stream"
             }
         ) { request in
             let place = try await Place(request, server: "SLUICE_TEST_REDIS")
             var options = "url: \"\(place.url)\"\nprefix: \"\(request.name):\"\n" + (request.isSmall ? "commit_rows: 20\n" : "")
+            let tables = mode == "latest" ? ["logs", "every_value", "logs_one", "logs_two", "more"] : []
             if mode == "latest" {
                 options += "tables:\n"
-                for table in ["logs", "every_value", "logs_one", "logs_two", "more"] {
+                for table in tables {
                     options += "  \(table): { mode: latest, key: \"row:{table}:{chain_id}:{block_hash}:{log_index}\" }\n"
                 }
                 options += "  blocks: { mode: latest, key: \"row:{table}:{chain_id}:{hash}\" }\n"
             }
             return try place.made(
-                "redis", options, kind: "redis", ["url": place.server, "prefix": "\(request.name):", "mode": mode])
+                "redis", options, kind: "redis", ["url": place.server, "prefix": "\(request.name):", "latest": (tables + (tables.isEmpty ? [] : ["blocks"])).joined(separator: " ")])
         }
     }
 
@@ -162,6 +180,8 @@ enum Described {
             $0.hasServer = true
             $0.fence = .none
             $0.changedTypes = .writing
+            $0.refusesRequired = false
+            $0.knowsHashes = false
             $0.smallRows = nil
             $0.leavesStrays = true
         }
@@ -180,6 +200,10 @@ enum Described {
             $0.hasServer = true
             $0.flushesAll = false
             $0.smallRows = nil
+            $0.fence = .none
+            $0.sharesChain = false
+            $0.changedTypes = .never
+            $0.refusesRequired = false
         }
     ) { request in
         let place = try await Place(request, server: "SLUICE_TEST_S3")

@@ -345,7 +345,7 @@ actor RedisSinkStore {
 
     private func fenced(_ id: StreamID) -> SluiceError {
         SluiceError(
-            .redisFenced, .pause, "another process has opened \(id) at \(shown), or changed its streams: this one may not write any more",
+            .redisFenced, .config, "another process has opened \(id) at \(shown), or changed its streams: this one may not write any more",
             mend: "stop one of the two; two pipelines of one name need prefixes of their own")
     }
 

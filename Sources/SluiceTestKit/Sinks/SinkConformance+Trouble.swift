@@ -88,7 +88,7 @@ extension SinkConformance {
                     [kept, last + 12].contains { found == [SmallChain.segment(1...$0)] }, "seed \(seed): \(found), kept \(kept)")
                 try await stream.rollback(to: SmallChain.position(kept))
                 findings.expect(try await stream.coverage(), [SmallChain.segment(1...kept)], "seed \(seed)")
-                try await findings.expectBlocks(subject, [Blocks(1...kept)])
+                try await findings.expectBlocks(subject, [Blocks(1...kept)], isDisturbed: true)
                 last = kept
             }
         },

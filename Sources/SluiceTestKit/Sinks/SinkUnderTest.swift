@@ -87,8 +87,14 @@ public struct SinkPromises: Sendable {
     public var takesBelow = true
     public var fence = Fence.older
     public var changedTypes = Discovery.opening
-    /// Whether a table without a row, or a column that is new, needs nothing done in the store.
-    public var hasNoShape = false
+    /// Whether a column that is new and may not be null is refused where there are rows already; else it begins with the rows that come.
+    public var refusesRequired = true
+    /// Whether a set of tables other than before is found out.
+    public var knowsTables = true
+    /// Whether two pipelines of one chain may share the store, each with tables of its own; else each needs a place of its own.
+    public var sharesChain = true
+    /// Whether it knows of every block by its hash, not only of the newest, which one it holds.
+    public var knowsHashes = true
     /// Whether two pipelines that write one table of one chain are found out.
     public var knowsOwners = true
     /// Whether rows stand in the order of blocks and places, for whoever reads them as they come.

@@ -95,6 +95,9 @@ def files(kind, place, table, chain, columns, pipeline):
         return []
     index, out = record["order"].index(table), []
     for part in record["parts"]:
+        if "last_block" not in part:
+            # It is about to begin, or to go.
+            continue
         count = part["bytes"][index]
         found = glob.glob(f"{glob.escape(place['folder'])}/{glob.escape(table)}/chain_id={chain}/*_{part['first_block']:012}.{kind}")
         data = b""
@@ -282,8 +285,10 @@ def clickhouse(place, table, chain, columns, pipeline):
             cell = f"toUInt8({column})"
         elif kind == "timestamp" and "DateTime64" in stored:
             cell = f"toUnixTimestamp64Micro({column})"
-        elif kind in ("string", "json") or kind.startswith("bytes") or "FixedString" in stored:
+        elif kind.startswith("bytes") or "FixedString" in stored:
             cell = f"lower(hex({column}))"
+        elif kind in ("string", "json"):
+            cell = column
         else:
             cell = f"toString({column})"
         cells += [f"isNull({column})", cell]
@@ -298,7 +303,7 @@ def clickhouse(place, table, chain, columns, pipeline):
             if parts[2 * index] == "1":
                 cell = None
             elif kind in ("string", "json"):
-                cell = bytes.fromhex(cell).decode()
+                cell = unescaped(cell)
             elif kind.startswith("bytes"):
                 cell = "0x" + cell
             elif "FixedString" in types[name]:
@@ -310,21 +315,35 @@ def clickhouse(place, table, chain, columns, pipeline):
     return out
 
 
+def unescaped(cell):
+    """A value of the format TabSeparated."""
+    known = {"b": "\b", "f": "\f", "r": "\r", "n": "\n", "t": "\t", "0": "\0"}
+    return re.sub(r"\\(.)", lambda match: known.get(match[1], match[1]), cell, flags=re.DOTALL)
+
+
 def influxdb(place, table, chain, columns, pipeline):
-    query = urllib.parse.urlencode({"db": place["database"], "epoch": "ns", "q": 'SELECT * FROM "%s"' % table.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")})
-    with urllib.request.urlopen(f"{place['url']}/query?{query}") as answer:
-        result = json.loads(answer.read(), parse_float=str, parse_int=str)["results"][0]
-    if "error" in result:
-        if "database not found" in result["error"]:
-            return []
-        raise ValueError(result["error"])
+    # Names have percent signs, backslashes and line breaks as in URLs.
+    def stored(name):
+        return name.replace("%", "%25").replace("\\", "%5C").replace("\n", "%0A")
+
+    def ask(statement):
+        query = urllib.parse.urlencode({"db": place["database"], "epoch": "ns", "q": statement})
+        with urllib.request.urlopen(f"{place['url']}/query?{query}") as answer:
+            result = json.loads(answer.read(), parse_float=str, parse_int=str)["results"][0]
+        if "error" in result:
+            if "database not found" in result["error"]:
+                return []
+            raise ValueError(result["error"])
+        return result.get("series", [])
+
+    source = '"' + stored(table).replace('"', '\\"') + '"'
+    tags = {row[0] for series in ask(f"SHOW TAG KEYS FROM {source}") for row in series["values"]}
     out = []
-    for series in result.get("series", []):
+    for series in ask(f"SELECT * FROM {source}"):
         for cells in series["values"]:
             row = dict(zip(series["columns"], cells))
-            if row["chain_id"] != str(chain):
-                continue
-            out.append([influx_cell(row, name, kind, place.get("tags", [])) for name, kind in columns])
+            if row["chain_id"] == str(chain):
+                out.append([influx_cell(row, stored(name), kind, tags) for name, kind in columns])
     return out
 
 
@@ -408,12 +427,13 @@ def redis(place, table, chain, columns, pipeline):
     server = clients.setdefault(place["url"], None) or Redis(place["url"])
     clients[place["url"]] = server
     prefix = place["prefix"]
-    if place["mode"] == "stream":
-        data = [entry[1][1] for entry in server.ask("XRANGE", f"{prefix}{table}:{chain}", "-", "+")]
-    else:
+    if table in place["latest"].split(" "):
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", f"{prefix}row:{table}:{chain}:") + "*"
         keys = server.ask("KEYS", pattern)
         data = server.ask("MGET", *keys) if keys else []
+    else:
+        name = table.replace("%", "%25").replace(":", "%3A")
+        data = [entry[1][1] for entry in server.ask("XRANGE", f"{prefix}{name}:{chain}", "-", "+")]
     return lines(b"\n".join(data), columns)
 
 
