@@ -31,6 +31,15 @@ public struct Amendment: Sendable {
         self.places = places
         self.rows = rows
     }
+
+    /// The same without rows that a store refuses: at their places there is to be nothing.
+    public func without(_ refused: [RefusedRow]) -> Amendment {
+        let names = Set(refused.filter { $0.block == block && $0.table == rows.schema.name }.map(\.row))
+        guard !names.isEmpty else { return self }
+        let kept = (0..<rows.rowCount).filter { !names.contains(rows.rowName($0)) }
+        return Amendment(
+            chainID: chainID, block: block, timestamp: timestamp, column: column, places: places, rows: rows.rows(kept))
+    }
 }
 
 extension Schema {

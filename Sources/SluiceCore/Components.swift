@@ -163,6 +163,8 @@ public struct Segment: Hashable, Sendable {
 /// One pipeline's way into a sink. Called from one task at a time.
 ///
 /// What is stored is a list of segments. A batch extends the segment that ends where it begins, else it begins a new one.
+///
+/// A store may refuse rows for what they hold: then any of the calls that store something throws `RowsRefused`, and is made again.
 public protocol SinkStream: Sendable {
     /// What need not be sent again, in ascending order: what is durably stored, rows and segment together, and what was taken since and
     /// waits for its unit (a file, a transaction) to be whole. After a failure, and in a new process, the former alone.
@@ -180,7 +182,7 @@ public protocol SinkStream: Sendable {
     /// not durable, with that block.
     ///
     /// After a failure, and a crash at any moment, each block holds what it held or what it should: doing it again makes it whole.
-    /// - Throws: `block_not_held`, `block_differs` (class `data`): then nothing was changed. `amend_unsupported` (class `config`).
+    /// - Throws: `block_not_held`, `block_differs` (class `data`), `RowsRefused`: then nothing was changed. `amend_unsupported` (class `config`).
     func amend(_ amendments: [Amendment]) async throws
     /// Ends the stream after the last batch of a bounded run: what is held is made durable, even in a smaller unit.
     func finish() async throws -> Position?

@@ -14,6 +14,8 @@ final class OpenedSink: Sendable {
     let held = Mutex(HoldBack())
     private let stream: any SinkStream
     private let taken: Mutex<TakenBlocks>
+    /// Keeps what the store refuses.
+    private let refused: RefusedRows
     /// Whose turn it is to do something to the stream; nothing of that may be done elsewhere.
     let turn = Turn()
 
@@ -21,8 +23,10 @@ final class OpenedSink: Sendable {
     ///   - segments: what the stream holds to begin with.
     ///   - recent: those blocks of it that may still be orphaned.
     init(
-        name: String, id: StreamID, stream: any SinkStream, segments: [Segment], recent: [BlockRef], holdsBack: Bool, policy: EdgePolicy
+        name: String, id: StreamID, stream: any SinkStream, segments: [Segment], recent: [BlockRef], holdsBack: Bool, policy: EdgePolicy,
+        refused: RefusedRows
     ) {
+        self.refused = refused
         self.policy = policy
         self.id = id
         self.name = name
@@ -68,34 +72,57 @@ final class OpenedSink: Sendable {
 
     /// Hands a batch over; returns how far it is durable when that has changed.
     func write(_ batch: Batch) async throws -> Position? {
-        let position = try await stream.write(batch)
-        taken.withLock { $0.take(batch.span) }
-        return note(position)
+        do {
+            let position = try await stream.write(batch)
+            taken.withLock { $0.take(batch.span) }
+            return note(position)
+        } catch let refusal as RowsRefused {
+            // It was taken, without those.
+            try await refused.keep(refusal.rows, sink: name)
+            taken.withLock { $0.take(batch.span) }
+            return try await flush()
+        }
+    }
+
+    /// Does what is to be done without the rows that the store refuses, which are kept first. Each time some are refused there are fewer.
+    private func without<R>(_ keep: ([RefusedRow]) async throws -> Void, _ body: () async throws -> R) async throws -> R {
+        while true {
+            do { return try await body() } catch let refusal as RowsRefused { try await keep(refusal.rows) }
+        }
+    }
+
+    private func insisting<R>(_ body: () async throws -> R) async throws -> R {
+        try await without({ try await refused.keep($0, sink: name) }, body)
     }
 
     /// Notes that nothing up to a block will ever be undone.
     func finalized(_ number: UInt64) async throws {
         taken.withLock { $0.finalize(through: number) }
-        try await stream.finalized(number)
+        try await insisting { try await stream.finalized(number) }
     }
 
-    func flush() async throws -> Position? { note(try await stream.flush()) }
+    func flush() async throws -> Position? { note(try await insisting { try await stream.flush() }) }
 
-    func finish() async throws -> Position? { note(try await stream.finish()) }
+    func finish() async throws -> Position? { note(try await insisting { try await stream.finish() }) }
 
     /// Undoes what lies behind a position. Returns false when what was held back was all there was to undo.
     func rollback(to position: Position) async throws -> Bool {
         if holdsBack, held.withLock({ $0.rollback(to: position) }) { return false }
-        try await stream.rollback(to: position)
+        // Of rows that go with the rollback nobody need hear.
+        try await without({ rows in try await refused.keep(rows.filter { $0.block.number <= position.number }, sink: name) }) {
+            try await stream.rollback(to: position)
+        }
         taken.withLock { $0.rollback(to: position) }
         return true
     }
 
-    /// Puts rows into blocks that it has; returns the numbers of those blocks. A block that it does not have is left alone: its rows come
-    /// with it.
-    func amend(_ amendments: [Amendment]) async throws -> Set<UInt64> {
+    /// Puts rows into blocks that it has. A block that it does not have is left alone: its rows come with it. Nor are rows put there that
+    /// the store refuses.
+    /// - Returns: the numbers of those blocks, and the rows that were refused.
+    func amend(_ amendments: [Amendment]) async throws -> (blocks: Set<UInt64>, refused: [RefusedRow]) {
         var found: Set<UInt64> = []
         var stored: [Amendment] = []
+        var refused: [RefusedRow] = []
         for amendment in amendments {
             if held.withLock({ $0.amend(amendment) }) {
                 found.insert(amendment.block.number)
@@ -103,21 +130,34 @@ final class OpenedSink: Sendable {
                 stored.append(amendment)
             }
         }
-        guard !stored.isEmpty else { return found }
-        do {
-            try await stream.amend(stored)
-            return found.union(stored.map(\.block.number))
-        } catch let error as SluiceError where Self.isAbsent(error) && stored.count == 1 {
-            return found
-        } catch let error as SluiceError where Self.isAbsent(error) {}
+        while !stored.isEmpty {
+            do {
+                try await stream.amend(stored)
+                return (found.union(stored.map(\.block.number)), refused)
+            } catch let refusal as RowsRefused {
+                stored = try stored.without(refusal)
+                refused += refusal.rows
+            } catch let error as SluiceError where Self.isAbsent(error) {
+                if stored.count == 1 { return (found, refused) }
+                break
+            }
+        }
         // One of them is the reason; the others are not to suffer for it.
         for amendment in stored {
-            do {
-                try await stream.amend([amendment])
-                found.insert(amendment.block.number)
-            } catch let error as SluiceError where Self.isAbsent(error) {}
+            var part = amendment
+            while true {
+                do {
+                    try await stream.amend([part])
+                    found.insert(part.block.number)
+                } catch let refusal as RowsRefused {
+                    part = try [part].without(refusal)[0]
+                    refused += refusal.rows
+                    continue
+                } catch let error as SluiceError where Self.isAbsent(error) {}
+                break
+            }
         }
-        return found
+        return (found, refused)
     }
 
     private static func isAbsent(_ error: SluiceError) -> Bool { error.code == .blockNotHeld || error.code == .blockDiffers }
@@ -125,5 +165,14 @@ final class OpenedSink: Sendable {
     private func note(_ position: Position?) -> Position? {
         if let position { taken.withLock { $0.settle(position) } }
         return position
+    }
+}
+
+extension [Amendment] {
+    /// Throws the refusal itself when it speaks of rows that are not there: nothing would change.
+    fileprivate func without(_ refusal: RowsRefused) throws -> [Amendment] {
+        let rest = map { $0.without(refusal.rows) }
+        guard zip(self, rest).contains(where: { $0.rows.rowCount > $1.rows.rowCount }) else { throw refusal }
+        return rest
     }
 }

@@ -155,28 +155,6 @@ import Testing
         try expectBlocks(server, upTo: 9)
     }
 
-    @Test("a row that cannot be stored undoes the whole step, and the error names table, field and reason")
-    func poison() async throws {
-        let server = try Server("poison")
-        let stream = try await PostgresSink(server.options).open(id, tables: SmallChain.schemas)
-        _ = try await stream.write(SmallChain.batch(1...4))
-        _ = try await stream.flush()
-        let good = SmallChain.batch(5...5)
-        var columns = good.tables[1].columns
-        var note = ColumnBuilder(.string)
-        for row in 0..<good.tables[1].rowCount { note.append(row == 1 ? "zero \u{0} byte" : "fine") }
-        columns[6] = note.finish()
-        let bad = Batch(
-            chainID: 1, span: good.span,
-            tables: [good.tables[0], Table(schema: SmallChain.logs, columns: columns, rowCount: good.tables[1].rowCount)])
-        _ = try await stream.write(bad)
-        await #expect { _ = try await stream.flush() } throws: {
-            ($0 as? SluiceError)?.class == .data && "\($0)".contains("loading logs: row 1 has a value for note")
-        }
-        try expectBlocks(server, upTo: 4)
-        #expect(try await stream.coverage() == [SmallChain.segment(1...4)])
-    }
-
     @Test("a column that is new is added, one of another type is refused, and so is a table that joins later")
     func migration() async throws {
         let server = try Server("migrations")

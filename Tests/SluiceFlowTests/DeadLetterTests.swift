@@ -108,7 +108,7 @@ import Testing
             throw SluiceError(.init("fake"), .retry, "no block \(missing)")
         }
 
-        func load(_ amendments: [Amendment]) async throws -> [UInt64: Int] {
+        func load(_ amendments: [Amendment], into sink: String?) async throws -> ReplayLoad {
             try state.withLock { state in
                 if let failure = state.failure { throw failure }
                 state.loads += amendments.map { amendment in
@@ -116,7 +116,8 @@ import Testing
                     return "\(amendment.block.number) \(amendment.column) \(amendment.places.sorted()): \(items)"
                 }
             }
-            return Dictionary(uniqueKeysWithValues: Set(amendments.map(\.block.number)).subtracting(absent).map { ($0, 1) })
+            return ReplayLoad(
+                sinks: Dictionary(uniqueKeysWithValues: Set(amendments.map(\.block.number)).subtracting(absent).map { ($0, 1) }))
         }
     }
 

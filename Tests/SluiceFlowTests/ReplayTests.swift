@@ -202,6 +202,81 @@ import Testing
         }
     }
 
+    // MARK: - Rows that a sink refuses
+
+    @Test("rows that one sink refuses are its dead letters; they are missing there alone, and come there when it takes them")
+    func refused() async throws {
+        let world = World()
+        let chosen = world.chosen()
+        world.stores[0].refused.withLock { $0 = chosen }
+        try await world.running(world.branch()) {
+            try await world.eventually { world.last(0) == 60 && world.last(1) ?? 0 >= 44 && world.journal.open.count == 3 }
+            #expect(world.rows(0) == world.wanted(through: 60).filter { !chosen.contains($0) })
+            #expect(world.rows(1) == world.wanted(through: try #require(world.last(1))))
+            let names = Set(world.journal.open.map { "\($0.block.number) \($0.row)" })
+            #expect(names == Set(chosen.map { "\($0[0]) log \($0[1]) of values in s0" }))
+            #expect(world.journal.open.allSatisfy { $0.register == "values" && $0.reason == "simulated_refusal" })
+            // As bad as ever.
+            world.journal.wantAll()
+            try await world.eventually { world.journal.tries == [2, 2, 2] }
+            #expect(world.rows(0).count == world.wanted(through: 60).count - 3)
+            world.stores[0].refused.withLock { $0 = [] }
+            world.journal.wantAll()
+            try await world.eventually { world.journal.open.isEmpty }
+            #expect(world.rows(0) == world.wanted(through: 60))
+            #expect(world.rows(1) == world.wanted(through: try #require(world.last(1))))
+        }
+    }
+
+    @Test("a row that can be processed by now, and is refused by a sink, is a letter of that sink")
+    func refusedInReplay() async throws {
+        let world = World()
+        let chosen = world.chosen()
+        world.failing.change { $0 = chosen }
+        try await world.running(world.branch()) {
+            try await world.eventually { world.last(0) == 60 && world.last(1) ?? 0 >= 44 && world.journal.open.count == 3 }
+            world.failing.change { $0 = [] }
+            world.stores[0].refused.withLock { $0 = chosen }
+            world.journal.wantAll()
+            try await world.eventually {
+                world.journal.open.count == 3 && world.journal.open.allSatisfy { $0.row.hasSuffix(" of values in s0") }
+            }
+            #expect(world.rows(0) == world.wanted(through: 60).filter { !chosen.contains($0) })
+            #expect(world.rows(1) == world.wanted(through: try #require(world.last(1))))
+        }
+    }
+
+    @Test("when a refused row cannot be kept, nothing behind it is stored, and it all comes again when it can")
+    func refusedAndFull() async throws {
+        let world = World()
+        let first = try #require(world.wanted(through: 60).first)
+        world.stores[0].refused.withLock { $0 = [first] }
+        world.journal.isFull = true
+        let branch = world.branch()
+        try await world.running(branch) { _ = await branch.ended() }
+        #expect(world.last(0).map { $0 < UInt64(first[0]) } ?? true)
+        #expect(world.journal.open.isEmpty)
+        world.journal.isFull = false
+        try await world.running(world.branch()) { try await world.eventually { world.last(0) == 60 } }
+        #expect(world.rows(0) == world.wanted(through: 60).filter { $0 != first })
+        #expect(world.journal.open.map(\.row) == ["log \(first[1]) of values in s0"])
+    }
+
+    @Test("the letters of refused rows that a reorganisation takes away go with it")
+    func refusedAndOrphaned() async throws {
+        let world = World()
+        let late = try #require(world.wanted(through: 60).last)
+        world.stores[0].refused.withLock { $0 = [late] }
+        try await world.running(world.branch()) {
+            try await world.eventually { world.last(0) == 60 && world.journal.open.count == 1 }
+            world.stores[0].refused.withLock { $0 = [] }
+            world.chain.reorganise(depth: 8, by: 9)
+            try await world.eventually { world.stores[0].segments(world.stream).last?.last == world.chain.head }
+            #expect(world.journal.open.isEmpty)
+            #expect(world.rows(0) == world.wanted(through: world.chain.head.number))
+        }
+    }
+
     @Test("blocks that lie near each other are read together")
     func ranges() {
         #expect(BranchReplay.ranges([]) == [])

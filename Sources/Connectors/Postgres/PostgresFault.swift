@@ -35,6 +35,8 @@ enum PostgresFault {
         case "53": return SluiceError(.postgresFailed, .pause, text, mend: "make room on the server's disk")
         case "28", "3D": return SluiceError(.postgresRefused, .pause, text, mend: "check user, password and database in the sink's url")
         case "22", "23": return SluiceError(.postgresData, .data, text)
+        // A trigger's own words, and a row that is too large for an index or a page.
+        case "P0", "54": return SluiceError(.postgresData, .data, text)
         default:
             switch state {
             case "42501": return SluiceError(.postgresRefused, .pause, text, mend: "grant the user the rights that are missing")

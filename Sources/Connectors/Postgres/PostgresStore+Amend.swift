@@ -38,6 +38,6 @@ extension PostgresStore {
             AND \(PostgresConnection.quoted(try schema.requiredBlockNumber())) = $2::numeric
             AND \(PostgresConnection.quoted(amendment.column)) IN (\(places))
             """, ["\(amendment.chainID)", "\(amendment.block.number)"], doing: "amending \(schema.name)")
-        if amendment.rows.rowCount > 0 { try load([amendment.rows], schema, connection) }
+        try load(amendment, connection)
     }
 }

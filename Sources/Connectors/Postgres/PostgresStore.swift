@@ -22,6 +22,13 @@ actor PostgresStore {
         var news: Position?
         var lost = false
 
+        /// Holds these batches instead.
+        mutating func hold(_ batches: [Batch]) {
+            held = batches
+            rows = batches.reduce(0) { $0 + $1.rowCount }
+            bytes = batches.reduce(0) { $0 + $1.byteCount }
+        }
+
         /// Forgets what is held.
         mutating func drop() { (held, rows, bytes) = ([], 0, 0) }
     }
@@ -74,23 +81,33 @@ actor PostgresStore {
         stream.rows += batch.rowCount
         stream.bytes += batch.byteCount
         streams[id] = stream
-        if stream.rows >= options.commitRows || stream.bytes >= options.commitBytes { try commit(id) }
+        if stream.rows >= options.commitRows || stream.bytes >= options.commitBytes { try commitTaken(id) }
         return report(id)
     }
 
     func flush(_ id: StreamID) throws -> Position? {
         let stream = try ready(id)
-        if stream.taken != stream.durable { try commit(id) }
+        if stream.taken != stream.durable { try commitTaken(id) }
         return report(id)
+    }
+
+    private func commitTaken(_ id: StreamID) throws {
+        do { try commit(id) } catch let refusal as PostgresRefusal { throw RowsRefused(refusal.rows) }
     }
 
     func rollback(_ id: StreamID, to position: Position) throws {
         var stream = try ready(id)
+        let before = stream
         guard let removed = stream.taken.rollback(to: position) else { return }
         // What was not handed over yet need not be undone. A batch that begins before the position goes in first, and is cut there.
         stream.held.removeAll { removed.contains($0.span.first) }
         streams[id] = stream
-        try commit(id, undoing: removed)
+        do { try commit(id, undoing: removed) } catch let refusal as PostgresRefusal {
+            // Nothing was undone yet: the same call comes again.
+            streams[id] = before
+            streams[id]?.hold(refusal.taken(from: before.held))
+            throw RowsRefused(refusal.rows)
+        }
         // The caller knows this position: it named it.
         streams[id]?.news = nil
     }
@@ -110,9 +127,8 @@ actor PostgresStore {
                 try fence(id, stream, connection)
                 var touched: [String: ClosedRange<Int>] = [:]
                 for schema in stream.schemas {
-                    let tables = stream.held.compactMap { $0.table(schema.name) }.filter { $0.rowCount > 0 }
-                    try load(tables, schema, connection)
-                    if isSummed(schema) { touched[schema.name] = times(of: tables, schema) }
+                    try load(stream.held, schema, connection)
+                    if isSummed(schema) { touched[schema.name] = times(of: stream.held.compactMap { $0.table(schema.name) }, schema) }
                 }
                 if let removed { try undo(removed, of: id, stream, connection, &touched) }
                 try sum(touched, of: id, stream.schemas, connection)
@@ -120,6 +136,9 @@ actor PostgresStore {
             } settled: { connection in
                 try self.read(id, connection) == stream.taken
             }
+        } catch let refusal as PostgresRefusal {
+            streams[id]?.hold(refusal.taken(from: stream.held))
+            throw refusal
         } catch {
             streams[id]?.drop()
             streams[id]?.lost = true

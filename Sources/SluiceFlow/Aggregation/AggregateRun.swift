@@ -80,7 +80,9 @@ public final class AggregateRun: PipelineRun {
 
     private func run() async throws -> Branch.End {
         let aggregator = try definition.makeAggregator()
-        let opened = try await sinks.opened(for: id, tables: aggregator.schemas)
+        let refused = RefusedRows(
+            journal: surroundings.journal, stream: id, registers: RefusedRows.registers([definition.register]), log: surroundings.log)
+        let opened = try await sinks.opened(for: id, tables: aggregator.schemas, refused: refused)
         let resume = try await settle(opened)
         let outlet = AggregateOutlet(
             ways: zip(opened, resume.ahead).map { sink, ahead in

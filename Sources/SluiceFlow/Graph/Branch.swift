@@ -137,9 +137,12 @@ public final class Branch: Sendable {
     func tell(_ event: Event) { notify(event) }
 
     /// Opens its sinks.
-    /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
-    func open(_ recent: (any RecentBlocks)?) async throws {
-        let opened = try await using { try await sinks.opened(for: stream, tables: definition.schemas, recent: recent) }
+    func open(_ surroundings: Hub.Surroundings) async throws {
+        let refused = RefusedRows(
+            journal: surroundings.journal, stream: stream, registers: RefusedRows.registers(definition.registers), log: surroundings.log)
+        let opened = try await using {
+            try await sinks.opened(for: stream, tables: definition.schemas, recent: surroundings.recent, refused: refused)
+        }
         state.withLock { $0.opened = opened }
         notify(.opened)
         watch.open()
@@ -182,8 +185,12 @@ public struct SinkAttachment: Sendable {
 
 extension [SinkAttachment] {
     /// Opens them one behind the other: several may lead to the same file.
-    /// - Parameter recent: knows which blocks those are in them that may still be orphaned.
-    func opened(for stream: StreamID, tables: [Schema], recent: (any RecentBlocks)? = nil) async throws -> [OpenedSink] {
+    /// - Parameters:
+    ///   - recent: knows which blocks those are in them that may still be orphaned.
+    ///   - refused: keeps the rows that their stores refuse.
+    func opened(
+        for stream: StreamID, tables: [Schema], recent: (any RecentBlocks)? = nil, refused: RefusedRows
+    ) async throws -> [OpenedSink] {
         var opened: [OpenedSink] = []
         for attachment in self {
             let id = attachment.stream ?? stream
@@ -194,7 +201,7 @@ extension [SinkAttachment] {
             opened.append(
                 OpenedSink(
                     name: attachment.name, id: id, stream: stream, segments: segments, recent: known,
-                    holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy))
+                    holdsBack: attachment.sink.holdsBackToFinality, policy: attachment.policy, refused: refused))
         }
         return opened
     }

@@ -51,7 +51,7 @@ struct Convoy: Sendable {
     private func open() async {
         // One behind the other: several of them may open the same file.
         for branch in members where branch.isActive {
-            do { try await branch.open(surroundings.recent) } catch { branch.end(failing: error) }
+            do { try await branch.open(surroundings) } catch { branch.end(failing: error) }
         }
     }
 

@@ -96,7 +96,7 @@ public final class Hub: Sendable {
     /// Replays dead letters of a pipeline that nobody runs, by a branch that has not joined. Its sinks are opened, and left open.
     /// - Returns: what came of each of them, by its id.
     public func replay(_ letters: [DeadLetterRecord], of branch: Branch) async throws -> [Int64: ReplayOutcome] {
-        if branch.opened.isEmpty { try await branch.open(surroundings.recent) }
+        if branch.opened.isEmpty { try await branch.open(surroundings) }
         let runtime = BranchReplay(branch: branch, surroundings: surroundings)
         return try await DeadLetterReplayer(journal: surroundings.journal, stream: branch.stream, runtime: runtime).replay(letters)
     }

@@ -68,20 +68,24 @@ struct BranchReplay: DeadLetterReplay {
 
     // MARK: - Loading
 
-    func load(_ amendments: [Amendment]) async throws -> [UInt64: Int] {
+    func load(_ amendments: [Amendment], into name: String?) async throws -> ReplayLoad {
         try await awaitOnTheWay()
-        var found: [UInt64: Int] = [:]
+        let letters = RefusedRows(
+            journal: surroundings.journal, stream: branch.stream, registers: RefusedRows.registers(branch.definition.registers),
+            log: surroundings.log)
+        var load = ReplayLoad()
         for branch in branch.all {
-            for sink in branch.opened {
-                let numbers = try await sink.inTurn {
+            for sink in branch.opened where name.map({ $0 == sink.name }) ?? true {
+                let (numbers, refused) = try await sink.inTurn {
                     // Whoever comes after a branch opens its sinks anew.
                     guard branch.isActive else { throw CancellationError() }
                     return try await sink.amend(amendments)
                 }
-                for number in numbers { found[number, default: 0] += 1 }
+                for number in numbers { load.sinks[number, default: 0] += 1 }
+                load.refused += letters.letters(refused, sink: sink.name)
             }
         }
-        return found
+        return load
     }
 
     /// Returns when the sinks have taken all that components have made by now. A block that a sink does not have then has not been made

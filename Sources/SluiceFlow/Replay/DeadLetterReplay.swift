@@ -6,8 +6,16 @@ protocol DeadLetterReplay: Sendable {
     /// Reads blocks once more through the pipeline's oracle and pipes, into memory: nothing is loaded, no position moves. By number.
     func read(_ numbers: [UInt64]) async throws -> [UInt64: ReplayedBlock]
     /// Puts rows into blocks of every sink that has them, without moving its position. After a crash the same may come again.
-    /// - Returns: how many sinks have each block, by number; none when it is not there.
-    func load(_ amendments: [Amendment]) async throws -> [UInt64: Int]
+    /// - Parameter sink: the only one that they are for; nil: all.
+    func load(_ amendments: [Amendment], into sink: String?) async throws -> ReplayLoad
+}
+
+/// What became of rows that were to be loaded.
+struct ReplayLoad: Sendable {
+    /// How many sinks have each block, by number; none when it is not there.
+    var sinks: [UInt64: Int] = [:]
+    /// Rows that a sink refused, as its letters.
+    var refused: [DeadLetter] = []
 }
 
 /// A block as the pipeline makes it now.
@@ -72,25 +80,37 @@ struct DeadLetterReplayer: Sendable {
         let blocks = try await runtime.read(Set(records.map(\.letter.block.number)).sorted())
         var results: [ReplayResult] = []
         var loading: [(record: DeadLetterRecord, rows: Int)] = []
-        var rows = AmendedRows()
+        // Rows that a sink refused are missing there alone.
+        var rows: [String?: AmendedRows] = [:]
         for record in records {
             guard let block = blocks[record.letter.block.number] else { continue }
             switch Self.plan(record.letter, block) {
             case .load(let place, let tables):
-                for table in tables { rows.add(table, at: place, of: block.batch) }
+                let sink = RefusedName(record.letter.row)?.sink
+                for table in tables { rows[sink, default: AmendedRows()].add(table, at: place, of: block.batch) }
                 loading.append((record, tables.reduce(0) { $0 + $1.rowCount }))
             case .fails(let again):
                 results.append(ReplayResult(record, .failed(reason: again.reason, message: again.message), failure: again))
             case .useless(let outcome): results.append(ReplayResult(record, outcome))
             }
         }
-        let amendments = rows.amendments
-        let sinks = amendments.isEmpty ? [:] : try await runtime.load(amendments)
-        let touched = Set(amendments.map(\.block.number))
-        for (record, rows) in loading {
-            let number = record.letter.block.number
-            results.append(ReplayResult(record, touched.contains(number) && sinks[number] ?? 0 == 0 ? .awaited : .loaded(rows: rows)))
+        var loads: [String?: ReplayLoad] = [:]
+        for (sink, rows) in rows { loads[sink] = try await runtime.load(rows.amendments, into: sink) }
+        let refused = loads.values.flatMap(\.refused)
+        var answered: Set<DeadLetter> = []
+        for (record, count) in loading {
+            let (letter, sink) = (record.letter, RefusedName(record.letter.row)?.sink)
+            if let again = refused.first(where: { $0.names(the: letter) }) {
+                answered.insert(again)
+                results.append(ReplayResult(record, .failed(reason: again.reason, message: again.message), failure: again))
+                continue
+            }
+            let isTouched = rows[sink]?.blocks.contains(letter.block.number) ?? false
+            let isNowhere = loads[sink]?.sinks[letter.block.number] ?? 0 == 0
+            results.append(ReplayResult(record, isTouched && isNowhere ? .awaited : .loaded(rows: count)))
         }
+        // What a component can process by now a sink may refuse.
+        try await journal.keep(refused.filter { !answered.contains($0) }, of: stream)
         return results
     }
 
@@ -141,6 +161,9 @@ private struct AmendedRows {
         parts[key, default: Part(timestamp: batch.span.lastTimestamp, chainID: batch.chainID)].tables[place.number] = table
     }
 
+    /// Of which there are rows.
+    var blocks: Set<UInt64> { Set(parts.keys.lazy.map(\.block.number)) }
+
     /// In the order of blocks and tables.
     var amendments: [Amendment] {
         parts.sorted { ($0.key.block.number, $0.key.table, $0.key.column) < ($1.key.block.number, $1.key.table, $1.key.column) }
@@ -150,4 +173,9 @@ private struct AmendedRows {
                     rows: .concatenated(part.tables.sorted { $0.key < $1.key }.map(\.value)))
             }
     }
+}
+
+extension DeadLetter {
+    /// Whether it is of the same row.
+    fileprivate func names(the other: DeadLetter) -> Bool { register == other.register && row == other.row && block == other.block }
 }

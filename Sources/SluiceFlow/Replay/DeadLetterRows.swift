@@ -12,12 +12,14 @@ enum DeadLetterRows {
         let column: String
         let number: UInt64
 
-        init?(_ row: String) {
+        /// - Parameter isRefused: a sink named the row: by whatever column tells its table's rows apart.
+        init?(_ row: String, isRefused: Bool = false) {
             let words = row.split(separator: " ", omittingEmptySubsequences: false)
             guard words.count == 2, let number = UInt64(words[1]), String(number) == words[1] else { return nil }
             switch words[0] {
             case "log": column = "log_index"
             case "transaction": column = "transaction_index"
+            case let word where isRefused && word != "row": column = String(word)
             default: return nil
             }
             self.number = number
@@ -33,7 +35,8 @@ enum DeadLetterRows {
     static func rowsToLoad(
         _ letter: DeadLetter, _ batch: Batch, tables: [String]
     ) throws(SluiceError) -> (place: Place, tables: [Table]) {
-        guard let place = Place(letter.row) else {
+        let refused = RefusedName(letter.row)
+        guard let place = Place(refused?.row ?? letter.row, isRefused: refused != nil) else {
             throw SluiceError(
                 .deadLetterRow, .data, "the dead letter of \(letter.register) at block \(letter.block.number) names its row \(letter.row)",
                 mend: "only rows named log N or transaction N can be replayed; read the block again with a backfill")
@@ -43,7 +46,8 @@ enum DeadLetterRows {
             return (place, [])
         }
         var out: [Table] = []
-        for table in tables.compactMap(batch.table) {
+        // A sink refused one row of one table.
+        for table in tables.compactMap(batch.table) where refused.map({ $0.table == table.schema.name }) ?? true {
             guard let column = table.wholeNumbers(place.column), let blocks = table.schema.blockNumberField.flatMap(table.wholeNumbers)
             else {
                 if table.rowCount == 0 { continue }
@@ -63,10 +67,5 @@ extension Table {
     fileprivate func wholeNumbers(_ field: String) -> Column? {
         guard let column = column(field), column.type == .int64 || column.type == .uint64 else { return nil }
         return column
-    }
-
-    /// The given rows, in the given order.
-    fileprivate func rows(_ rows: [Int]) -> Table {
-        Table(schema: schema, columns: columns.map { $0.rows(rows) }, rowCount: rows.count)
     }
 }

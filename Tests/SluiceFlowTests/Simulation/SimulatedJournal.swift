@@ -27,6 +27,7 @@ final class SimulatedJournal: StreamJournal {
         var finality: [String: UInt64] = [:]
         var replayed = 0
         var told: [String: [String: [Segment]]] = [:]
+        var isFull = false
     }
 
     private let state = Mutex(State())
@@ -41,6 +42,18 @@ final class SimulatedJournal: StreamJournal {
 
     /// Blocks of letters that nobody has replayed.
     var openBlocks: [BlockRef] { state.withLock { $0.letters.values.filter(\.isOpen).map(\.letter.block) } }
+
+    /// The open letters, in order.
+    var open: [DeadLetter] { state.withLock { $0.letters.values.filter(\.isOpen).sorted { $0.id < $1.id }.map(\.letter) } }
+
+    /// How often each of them has failed.
+    var tries: [UInt64] { state.withLock { $0.letters.values.filter(\.isOpen).sorted { $0.id < $1.id }.map(\.tries) } }
+
+    /// Whether it takes no more letters.
+    var isFull: Bool {
+        get { state.withLock { $0.isFull } }
+        set { state.withLock { $0.isFull = newValue } }
+    }
 
     /// What was told of a sink last.
     func told(_ pipeline: String, _ sink: String) -> [Segment]? { state.withLock { $0.told[pipeline]?[sink] } }
@@ -57,7 +70,10 @@ final class SimulatedJournal: StreamJournal {
 
     func keep(_ letters: [DeadLetter], of stream: StreamID) async throws {
         for letter in letters { trace("\(stream) letter \(letter.block.number) \(letter.row)") }
-        state.withLock { state in for letter in letters { Self.keep(letter, stream, &state) } }
+        try state.withLock { state in
+            if state.isFull, !letters.isEmpty { throw SluiceError(.init("simulated_full"), .pause, "no more letters") }
+            for letter in letters { Self.keep(letter, stream, &state) }
+        }
     }
 
     private static func keep(_ letter: DeadLetter, _ stream: StreamID, _ state: inout State) {

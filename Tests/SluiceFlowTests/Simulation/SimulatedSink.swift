@@ -17,6 +17,8 @@ final class SimulatedStore: Sendable {
     }
 
     let content = Mutex<[StreamID: Content]>([:])
+    /// Rows (block and index) that it refuses for what they hold.
+    let refused = Mutex<Set<[Int64]>>([])
     /// Whoever opened it last may write: an earlier process is dead.
     private let generation = Mutex(0)
 
@@ -114,6 +116,8 @@ private final class SimulatedStream: SinkStream {
         if sink.isTraced { print("   ", id, "amend", amendments.map(\.block.number)) }
         try await sink.disturb()
         try alive()
+        let rows = amendments.flatMap { refusal($0.rows, refusals($0.rows)) }
+        if !rows.isEmpty { throw RowsRefused(rows) }
         try open.withLock { open in
             let staged = amendments.map { amendment in open.batches.firstIndex { $0.amended(by: amendment) != nil } }
             try sink.store.content.withLock { all in
@@ -131,11 +135,44 @@ private final class SimulatedStream: SinkStream {
         }
     }
 
+    /// The rows of a table that the store refuses, by their places in it.
+    private func refusals(_ table: Table) -> Set<Int> {
+        let refused = sink.store.refused.withLock { $0 }
+        guard !refused.isEmpty else { return [] }
+        return Set((0..<table.rowCount).filter { refused.contains([table.columns[0].load($0), table.columns[2].load($0)]) })
+    }
+
+    private func refusal(_ table: Table, _ rows: Set<Int>) -> [RefusedRow] {
+        rows.sorted().map { row in
+            let block = BlockRef(number: table.columns[0].load(row), hash: table.columns[1].load(row))
+            return RefusedRow(
+                table: table.schema.name, row: table.rowName(row), block: block, reason: "simulated_refusal", message: "not this one",
+                payload: "{}")
+        }
+    }
+
+    /// Takes what the store refuses out of what is open.
+    private func dropRefused() throws {
+        let rows = open.withLock { open in
+            var rows: [RefusedRow] = []
+            for index in open.batches.indices {
+                for table in open.batches[index].tables {
+                    let places = refusals(table)
+                    rows += refusal(table, places)
+                    open.batches[index] = open.batches[index].without([table.schema.name: places])
+                }
+            }
+            return rows
+        }
+        if !rows.isEmpty { throw RowsRefused(rows) }
+    }
+
     /// A process that is dead writes nothing.
     private func alive() throws { if !sink.store.isCurrent(sink.generation) { throw CancellationError() } }
 
     private func commit() throws -> Position? {
         try alive()
+        try dropRefused()
         let batches = open.withLock { open in
             defer { open.batches = [] }
             return open.batches
