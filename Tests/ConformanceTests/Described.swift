@@ -34,12 +34,15 @@ enum Described {
     // MARK: - Without a server
 
     private static let embedded: [SinkUnderTest] = [
-        SinkUnderTest("duckdb", type: "duckdb", SinkPromises(.exactlyOnce) {
-            // Between processes it is the file's own lock; here both are in one.
-            $0.fence = .none
-            // What lies behind is what the type calls infinity.
-            $0.values.times = .min...(.max - 1)
-        }) { request in
+        SinkUnderTest(
+            "duckdb", type: "duckdb",
+            SinkPromises(.exactlyOnce) {
+                // Between processes it is the file's own lock; here both are in one.
+                $0.fence = .none
+                // What lies behind is what the type calls infinity.
+                $0.values.times = .min...(.max - 1)
+            }
+        ) { request in
             try await Place(request).made(
                 "duckdb", "path: \"%/x.duckdb\"\n" + (request.isSmall ? "commit_rows: 20\n" : ""), kind: "duckdb",
                 ["file": "%/x.duckdb"])
@@ -109,6 +112,7 @@ enum Described {
             SinkPromises(.exactlyOnce) {
                 $0.hasServer = true
                 $0.values.zeroBytes = false
+                $0.poison = "zero \u{0} byte"
                 // From 4714 before our era on.
                 $0.values.times = -210_866_803_200_000_000...(.max)
             }
@@ -170,7 +174,11 @@ enum Described {
                 options += "  blocks: { mode: latest, key: \"row:{table}:{chain_id}:{hash}\" }\n"
             }
             return try place.made(
-                "redis", options, kind: "redis", ["url": place.server, "prefix": "\(request.name):", "latest": (tables + (tables.isEmpty ? [] : ["blocks"])).joined(separator: " ")])
+                "redis", options, kind: "redis",
+                [
+                    "url": place.server, "prefix": "\(request.name):",
+                    "latest": (tables + (tables.isEmpty ? [] : ["blocks"])).joined(separator: " "),
+                ])
         }
     }
 

@@ -66,7 +66,8 @@ public final class StdoutSink: Sink {
         func coverage(of id: StreamID) -> [Segment] { streams[id]?.coverage.segments ?? [] }
 
         func write(_ batch: Batch, of id: StreamID, _ segments: any SegmentStore) throws -> Position {
-            guard var (coverage, tables) = streams[id] else { throw id.isNotOpen }
+            guard let (held, tables) = streams[id] else { throw id.isNotOpen }
+            var coverage = held
             try batch.requireFit(id, tables)
             try coverage.append(batch.span, stream: id)
             for table in batch.tables { text.append(table, rows: 0..<table.rowCount) }

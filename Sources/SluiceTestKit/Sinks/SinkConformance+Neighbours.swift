@@ -42,12 +42,15 @@ extension SinkConformance {
             let other = StreamID(pipeline: "q", chainID: 1)
             await findings.expectRefusal(subject, "in one process", class: [.config]) { _ = try await sink.open(other, tables: [more]) }
             await sink.close()
-            await findings.expectRefusal(subject, "in another", class: [.config, .pause]) { _ = try await subject.open(other, tables: [more]) }
+            await findings.expectRefusal(subject, "in another", class: [.config, .pause]) {
+                _ = try await subject.open(other, tables: [more])
+            }
             await subject.closeAll()
             findings.expect(try await subject.open().stream.coverage(), [SmallChain.segment(1...3)])
             try await findings.expectBlocks(subject, [Blocks(1...3)])
         },
-        Case("two pipelines with tables of their own in one store, by one process and by two", for: { $0.sharesChain }) { subject, findings in
+        Case("two pipelines with tables of their own in one store, by one process and by two", for: { $0.sharesChain }) {
+            subject, findings in
             func schema(_ name: String) -> Schema { Schema(name: name, key: SmallChain.logs.key, doc: "", fields: SmallChain.logs.fields) }
             func batch(_ name: String, _ range: ClosedRange<UInt64>) -> Batch {
                 let batch = SmallChain.batch(range)

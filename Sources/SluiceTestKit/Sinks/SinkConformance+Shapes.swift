@@ -27,11 +27,15 @@ extension SinkConformance {
                 fields: SmallChain.logs.fields.map { $0.name == "note" ? Field("note", .int64, nullable: true, "") : $0 })
             try await refuses(changed, subject, &findings)
         },
-        Case("a new column that may not be null is refused where there are rows already; what is there stays", for: { $0.refusesRequired }) {
+        Case("a new column that may not be null is refused where there are rows already; what is there stays", for: { $0.refusesRequired })
+        {
             subject, findings in
             try await refuses(widened(Field("must", .bool, "")), subject, &findings)
         },
-        Case("a table that joins or leaves a stream which holds blocks is refused; before, and after all was undone, it may", for: { $0.knowsTables }) {
+        Case(
+            "a table that joins or leaves a stream which holds blocks is refused; before, and after all was undone, it may",
+            for: { $0.knowsTables }
+        ) {
             subject, findings in
             let more = Schema(name: "more", key: SmallChain.logs.key, doc: "", fields: SmallChain.logs.fields)
             var (sink, stream) = try await subject.open(tables: [SmallChain.blocks])

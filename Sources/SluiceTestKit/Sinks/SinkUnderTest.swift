@@ -106,6 +106,8 @@ public struct SinkPromises: Sendable {
     /// How many rows, at least, make a small sink store by itself; nil: it stores whole units, whatever they hold.
     public var smallRows: Int? = 20
     public var values = EveryValue.Limits()
+    /// A text that the store refuses in a row, and names the row; nil: it takes every text.
+    public var poison: String?
 
     public init(_ delivery: Delivery, holdsBack: Bool = false, _ adjust: (inout SinkPromises) -> Void = { _ in }) {
         self.delivery = delivery
