@@ -10,26 +10,39 @@ import Synchronization
 
 /// What the suite is told of each kind of sink. Every type of the catalogue is here, or a test fails.
 enum Described {
-    /// Those whose servers are here.
-    static let available = all.filter { $0.isHere }.map(\.sink)
+    /// A sink, and the server that it needs, as `scripts/services` calls it.
+    struct Entry: Sendable {
+        let sink: SinkUnderTest
+        let server: String?
+        /// Whether that is installed here.
+        let isHere: Bool
+    }
 
-    static let all: [(sink: SinkUnderTest, isHere: Bool)] =
-        embedded.map { ($0, Reader.isAvailable) } + [
-            (postgres("postgres", "SLUICE_TEST_POSTGRES"), TestServices.hasPostgres),
-            (postgres("postgres as TimescaleDB", "SLUICE_TEST_TIMESCALE", "time_series: { chunk: 1d }\n"), TestServices.hasTimescale),
-            (clickhouse("clickhouse of 2018", "SLUICE_TEST_CLICKHOUSE", holdsBack: true), TestServices.hasClickHouse),
-            (clickhouse("clickhouse of today", "SLUICE_TEST_CLICKHOUSE_MODERN", holdsBack: false), TestServices.hasModernClickHouse),
-            (kafka, TestServices.hasKafkaReader), (redis("redis, streams", "stream"), RedisServer.program != nil),
-            (redis("redis, newest values", "latest"), RedisServer.program != nil), (influxdb, TestServices.hasInfluxDB),
-            (bucket, TestServices.hasS3),
+    static let all: [Entry] =
+        embedded.map { Entry(sink: $0, server: nil, isHere: Reader.isAvailable) } + [
+            Entry(sink: postgres("postgres", "SLUICE_TEST_POSTGRES"), server: "postgres", isHere: TestServices.hasPostgres),
+            Entry(
+                sink: postgres("postgres as TimescaleDB", "SLUICE_TEST_TIMESCALE", "time_series: { chunk: 1d }\n"), server: "timescale",
+                isHere: TestServices.hasTimescale),
+            Entry(
+                sink: clickhouse("clickhouse of 2018", "SLUICE_TEST_CLICKHOUSE", holdsBack: true), server: "clickhouse",
+                isHere: TestServices.hasClickHouse),
+            Entry(
+                sink: clickhouse("clickhouse of today", "SLUICE_TEST_CLICKHOUSE_MODERN", holdsBack: false), server: "clickhouse-modern",
+                isHere: TestServices.hasModernClickHouse),
+            Entry(sink: kafka, server: "kafka", isHere: TestServices.hasKafkaReader),
+            Entry(sink: redis("redis, streams", "stream"), server: "redis", isHere: RedisServer.program != nil),
+            Entry(sink: redis("redis, newest values", "latest"), server: "redis", isHere: RedisServer.program != nil),
+            Entry(sink: influxdb, server: "influxdb", isHere: TestServices.hasInfluxDB),
+            Entry(sink: bucket, server: "s3", isHere: TestServices.hasS3),
         ]
 
-    /// The servers that are started for the run, as `scripts/services` calls them.
-    static let servers: [String] = [
-        ("postgres", TestServices.hasPostgres), ("timescale", TestServices.hasTimescale), ("clickhouse", TestServices.hasClickHouse),
-        ("clickhouse-modern", TestServices.hasModernClickHouse), ("kafka", TestServices.hasKafkaReader),
-        ("redis", RedisServer.program != nil), ("influxdb", TestServices.hasInfluxDB), ("s3", TestServices.hasS3),
-    ].compactMap { (name: String, isHere: Bool) -> String? in isHere ? name : nil }
+    /// Those whose servers are here; with `SLUICE_TEST_SINK` those alone whose names have that in them.
+    static let available = all.filter { entry in entry.isHere && (wanted.map { entry.sink.description.contains($0) } ?? true) }
+    private static let wanted = ProcessInfo.processInfo.environment["SLUICE_TEST_SINK"]
+
+    /// The servers that are started for the run.
+    static let servers = Set(available.compactMap(\.server)).sorted()
 
     // MARK: - Without a server
 

@@ -17,30 +17,20 @@ final class Reader: Sendable {
         // SAFETY: whoever took it out of the list of idle ones is alone with it.
         let input: FileHandle
         let output: FileHandle
-        let process = Process()
-        var rest = Data()
 
+        /// Starts one; it ends with its input, which nobody else may hold.
         init() throws {
-            let (input, output) = (Pipe(), Pipe())
+            var (input, output): ([Int32], [Int32]) = ([0, 0], [0, 0])
+            guard pipe(&input) == 0, pipe(&output) == 0 else { throw Failure(description: "no pipe") }
+            for end in input + output { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             let script = #filePath.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Python/reader.py"
-            process.executableURL = URL(filePath: "/usr/bin/env")
-            process.arguments = ["python3.11", "-B", script]
-            var environment = ProcessInfo.processInfo.environment
-            environment["PYTHONPATH"] = Reader.packages
-            environment["PYTHONUTF8"] = "1"
-            process.environment = environment
-            process.standardInput = input
-            process.standardOutput = output
-            for end in [input, output] {
-                _ = fcntl(end.fileHandleForReading.fileDescriptor, F_SETFD, FD_CLOEXEC)
-                _ = fcntl(end.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
-            }
-            self.input = input.fileHandleForWriting
-            self.output = output.fileHandleForReading
-            try process.run()
+            let environment = ["PYTHONPATH=" + Reader.packages, "PYTHONUTF8=1"]
+            _ = try Spawn.start(["/usr/bin/env"] + environment + ["python3.11", "-B", script], input: input[0], output: output[1])
             // Its own ends: else nobody would see it end.
-            try input.fileHandleForReading.close()
-            try output.fileHandleForWriting.close()
+            close(input[0])
+            close(output[1])
+            self.input = FileHandle(fileDescriptor: input[1])
+            self.output = FileHandle(fileDescriptor: output[0])
         }
 
         /// What it answers: a length of four bytes, and as many bytes.
@@ -71,6 +61,7 @@ final class Reader: Sendable {
         let columns: [[String]]
     }
 
+    /// Programs are started under the lock: one must not inherit what another is spoken to by.
     private let idle = Mutex<[Program]>([])
 
     /// The rows of a table, as `SinkRows` writes them.
@@ -83,7 +74,7 @@ final class Reader: Sendable {
             Thread.detachNewThread {
                 continuation.resume(
                     with: Result {
-                        let program = try self.idle.withLock { $0.popLast() } ?? Program()
+                        let program = try self.idle.withLock { try $0.popLast() ?? Program() }
                         let said = try program.ask(asked)
                         self.idle.withLock { $0.append(program) }
                         return said

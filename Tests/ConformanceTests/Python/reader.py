@@ -287,10 +287,8 @@ def clickhouse(place, table, chain, columns, pipeline):
             cell = f"toUnixTimestamp64Micro({column})"
         elif kind.startswith("bytes") or "FixedString" in stored:
             cell = f"lower(hex({column}))"
-        elif kind in ("string", "json"):
-            cell = column
         else:
-            cell = f"toString({column})"
+            cell = column
         cells += [f"isNull({column})", cell]
     text = ask(f"SELECT {', '.join(cells)} FROM `{place['database']}`.{name_of(table + '_current')} WHERE chain_id = {chain} FORMAT TabSeparated")
     out = []
