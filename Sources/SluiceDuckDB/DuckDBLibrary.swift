@@ -57,13 +57,13 @@ public enum DuckDBLibrary {
         return found
     }
 
-    /// A wheel's library needs Python's symbols first, from libpython or from the stub that `scripts/setup` makes.
+    /// A wheel's library needs Python's symbols first: from the stub that `scripts/setup` makes, which takes less memory, or from libpython.
     private static func forms(of path: String) -> [String] {
         guard let file = path.split(separator: "/").last, file.hasPrefix("_duckdb") else { return [path] }
         let digits = file.split(separator: "-").dropFirst().first.map { String($0.drop { !$0.isNumber }) } ?? "311"
         let minor = digits.count > 1 ? digits.dropFirst() : "11"
         let folder = path.dropLast(file.count)
-        return ["libpython3.\(minor).so.1.0|\(path)", "\(folder)libpystub.so|\(path)"]
+        return ["\(folder)libpystub.so|\(path)", "libpython3.\(minor).so.1.0|\(path)"]
     }
 
     private static func variable(_ name: String) -> String? {
