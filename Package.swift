@@ -112,10 +112,42 @@ let package = Package(
             ],
             path: "Benchmarks", swiftSettings: house),
 
+        tests("SluiceCore", ["SluiceCore", "SluiceTestKit"]),
+        tests("SluiceConfig", ["SluiceConfig", "SluiceCore"]),
+        tests("SluiceFormats", ["SluiceFormats", "SluiceCore"]),
+        tests("SluiceChain", ["SluiceChain", "SluiceCore", "SluiceFormats"]),
+        tests("SluiceNet", ["SluiceNet", "SluiceCore", "SluiceTelemetry", "SluiceTestKit"]),
+        tests("SluiceCommand", ["SluiceCommand", "SluiceCore", "SluiceFlow", "SluiceDuckDB", "SluiceTelemetry"]),
+        tests("SluiceStore", ["SluiceStore", "SluiceCore", "SluiceTestKit"], exclude: ["Golden"]),
+        tests("SluiceCatalog", ["SluiceCatalog", "SluiceFlow", "SluiceConfig", "SluiceCore"]),
+        tests(
+            "SluiceFlow",
+            [
+                "SluiceFlow", "SluiceCore", "SluiceChain", "SluiceNet", "SluiceTelemetry", "SluiceTestKit", "SluiceStore",
+                "SluiceSimulator",
+                "EthereumConnector",
+            ]),
+        tests("SluiceSimulator", ["SluiceSimulator", "SluiceCore", "SluiceChain", "SluiceTestKit", "SluiceNet"]),
+        tests(
+            "EthereumConnector",
+            ["EthereumConnector", "SluiceCore", "SluiceFormats", "SluiceChain", "SluiceNet", "SluiceSimulator", "SluiceTestKit"]),
+        tests("SluiceDuckDB", ["SluiceDuckDB", "SluiceCore"]),
+        tests("DuckDBConnector", ["DuckDBConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig"]),
+        tests("ParquetConnector", ["ParquetConnector", "SluiceTestKit", "SluiceDuckDB", "SluiceCore", "SluiceConfig", "SluiceNet"]),
+        tests("PostgresConnector", ["PostgresConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests("FilesConnector", ["FilesConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats"]),
+        tests(
+            "ClickHouseConnector", ["ClickHouseConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceFormats", "SluiceNet"]),
+        tests(
+            "InfluxDBConnector",
+            ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
+        tests("KafkaConnector", ["KafkaConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet"], exclude: ["Python"]),
+        tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
         // Every sink of the catalogue, by the same clauses.
         tests(
             "Conformance", ["SluiceTestKit", "SluiceCatalog", "SluiceFlow", "SluiceStore", "SluiceConfig", "SluiceCore", "FilesConnector"],
             exclude: ["Python"]),
+        tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,
     cxxLanguageStandard: .cxx17
