@@ -108,7 +108,7 @@ final class Reader: Sendable {
     }
 
     /// Where `scripts/setup --test` has put what Python needs.
-    private static let packages: String = {
+    static let packages: String = {
         let environment = ProcessInfo.processInfo.environment
         let cache = (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "") + "/.cache") + "/sluice"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: cache)) ?? []

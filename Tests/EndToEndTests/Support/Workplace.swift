@@ -48,7 +48,7 @@ struct Workplace {
     var schema: String { (box.folder.split(separator: "/").last.map { $0 + "_" } ?? "") + name }
 
     /// Where the server of a kind is.
-    private func server(_ kind: Kind) -> String {
+    func server(_ kind: Kind) -> String {
         let common: String? =
             switch kind {
             case .postgres: Surroundings.postgres
