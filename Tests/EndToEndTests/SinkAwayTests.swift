@@ -4,8 +4,8 @@ import SluiceTestKit
 import Testing
 
 extension EndToEnd {
-    /// One sink of four is away for a while, with a real server that is stopped.
-    @Suite(.needsReaders) struct SinkAway {
+    /// One sink of four is away for a while, with a real server that is stopped. One after the other: each runs four stores.
+    @Suite(.serialized, .needsReaders) struct SinkAway {
         /// Those of the four whose servers can be stopped, and are here.
         static let stoppable: [Workplace.Kind] =
             (TestServices.hasPostgres ? [.postgres] : []) + (RedisServer.program == nil ? [] : [.redis])
@@ -26,7 +26,7 @@ extension EndToEnd {
                     let kinds: [Workplace.Kind] = [.duckdb] + Self.stoppable
                     var place = Workplace(box, "main", port: port, kinds: kinds)
                     place.servers[kind] = server.url
-                    let last = Chain.first + 500
+                    let last = Chain.first + 400
                     let child = try place.startRun("--until-block", "\(last)")
                     let store = try await Surroundings.eventually("a state file") {
                         try? await StateStore.openReadOnly(box.path("main.state"))
@@ -48,7 +48,7 @@ extension EndToEnd {
                     let meanwhile = try await told(store)
                     #expect(meanwhile[name] ?? 0 < (before[name] ?? 0) + 40)
                     try await server.start()
-                    #expect(try await child.wait(limit: .seconds(100)) == .exited(0), "\(child.errors.suffix(3000))")
+                    #expect(try await child.wait(limit: .seconds(240)) == .exited(0), "\(child.errors.suffix(3000))")
                     #expect(child.errors.contains("a sink fails; trying again"))
                     let sums = try await place.sums(.duckdb)
                     for kind in kinds {
