@@ -33,8 +33,13 @@ struct Servers: SuiteTrait, TestScoping {
         var testDescription: String { "\(sink): \(clause)" }
 
         static let all = Described.available.map(\.sink).flatMap { sink in
-            SinkConformance.cases.filter { $0.applies(to: sink) }.map { Pair(sink: sink, clause: $0) }
+            SinkConformance.cases.filter { $0.applies(to: sink) && !isSlow($0, sink) }.map { Pair(sink: sink, clause: $0) }
         }
+    }
+
+    /// A bucket that is away is tried again for a minute before the sink gives up, which no option changes: its own tests look at that.
+    private static func isSlow(_ clause: SinkConformance.Case, _ sink: SinkUnderTest) -> Bool {
+        sink.description == "parquet in a bucket" && clause.description.hasPrefix("a server that cannot be reached")
     }
 
     /// A sink and a seed.
@@ -98,7 +103,7 @@ struct Servers: SuiteTrait, TestScoping {
 
 /// Lets a few in at a time: all cases begin at once, and hundreds of databases and readers would wait for each other.
 actor Room {
-    static let shared = Room(places: 4)
+    static let shared = Room(places: 8)
 
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
