@@ -144,6 +144,10 @@ let package = Package(
             ["InfluxDBConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry"]),
         tests("KafkaConnector", ["KafkaConnector", "SluiceTestKit", "SluiceCore", "SluiceConfig", "SluiceNet"], exclude: ["Python"]),
         tests("RedisConnector", ["RedisConnector", "SluiceCore", "SluiceConfig", "SluiceNet", "SluiceTelemetry", "SluiceTestKit"]),
+        // Every sink of the catalogue, by the same clauses.
+        tests(
+            "Conformance", ["SluiceTestKit", "SluiceCatalog", "SluiceFlow", "SluiceStore", "SluiceConfig", "SluiceCore", "FilesConnector"],
+            exclude: ["Python"]),
         tests("EndToEnd", ["SluiceTestKit", "SluiceSimulator", "SluiceStore", "SluiceCore"], exclude: ["Python"]),
     ],
     cLanguageStandard: .gnu17,

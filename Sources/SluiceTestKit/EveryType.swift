@@ -25,6 +25,8 @@ public enum EveryType {
     /// - Parameter textsAreNull: whether a text may be null.
     public static func rows(_ count: Int, seed: UInt64, textsAreNull: Bool) -> (table: Table, expected: [[String?]]) {
         var random = SeededRandom(seed: seed)
+        var limits = EveryValue.Limits()
+        limits.notANumber = false
         var columns = schema.fields.map { ColumnBuilder($0.type) }
         var expected: [[String?]] = []
         for row in 0..<count {
@@ -37,14 +39,17 @@ public enum EveryType {
                         columns[index + 2].appendNull()
                         return nil
                     }
-                    return put(row, &columns[index + 2], &random)
+                    return put(row, &columns[index + 2], &random, within: limits)
                 })
         }
         return (Table(schema: schema, columns: columns.map { $0.finish() }, rowCount: count), expected)
     }
 
     /// Appends a value, of the edges first, and returns what should be read.
-    private static func put(_ row: Int, _ column: inout ColumnBuilder, _ random: inout SeededRandom) -> String {
+    @discardableResult
+    static func put(_ row: Int, _ column: inout ColumnBuilder, _ random: inout SeededRandom, within limits: EveryValue.Limits = .init())
+        -> String
+    {
         func pick<T>(_ edges: [T], _ other: T) -> T { row < edges.count ? edges[row] : other }
         func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in pick([0, 255], UInt8.random(in: 0 ... .max, using: &random)) } }
         switch column.type {
@@ -57,7 +62,9 @@ public enum EveryType {
             let edges: [Int64] = [
                 0, 1, -1, .max, .min, 951_868_799_999_999, -62_167_219_200_000_001, 253_402_300_800_000_000, 4_107_542_399_000_000,
             ]
-            let value = pick(edges, Int64.random(in: .min ... .max, using: &random))
+            let any = pick(edges, Int64.random(in: .min ... .max, using: &random))
+            let times = limits.times
+            let value = column.type == .int64 ? any : min(max(any, times.lowerBound), times.upperBound)
             column.append(value)
             return "\(value)"
         case .uint64:
@@ -66,7 +73,8 @@ public enum EveryType {
             return "\(value)"
         case .float64:
             let edges: [Double] = [0, -0.0, .infinity, -.infinity, .greatestFiniteMagnitude, .leastNonzeroMagnitude, 0.1, 1e16, 1e-7]
-            let value = pick(edges, Double(bitPattern: random.next() & 0xBFFF_FFFF_FFFF_FFFF))
+            var value = pick(edges + (limits.notANumber ? [.nan] : []), Double(bitPattern: random.next() & 0xBFFF_FFFF_FFFF_FFFF))
+            if !limits.negativeZero, value == 0 { value = 0 }
             column.append(value)
             return "\(Int64(bitPattern: value.bitPattern))"
         case .decimal:
@@ -81,7 +89,9 @@ public enum EveryType {
             column.append(value)
             return value.description
         case .string, .json:
-            let all = column.type == .json ? jsons : texts
+            let all =
+                column.type == .json
+                ? jsons.filter { limits.jsonNulls || $0 != "null" } : limits.zeroBytes ? texts : texts.filter { !$0.utf8.contains(0) }
             column.append(all[row % all.count])
             return all[row % all.count]
         case .bytes, .fixedBytes:

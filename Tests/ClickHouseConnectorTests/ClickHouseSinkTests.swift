@@ -133,7 +133,7 @@ import Testing
         for _ in 1...2 {
             await #expect { _ = try await old.flush() } throws: {
                 let error = $0 as? SluiceError
-                return error?.code == .clickhouseFenced && error?.class == .pause || error?.class == .retry
+                return error?.code == .clickhouseFenced && error?.class == .config || error?.class == .retry
             }
             await #expect { _ = try await old.coverage() } throws: { ($0 as? SluiceError)?.code == .clickhouseFenced }
         }

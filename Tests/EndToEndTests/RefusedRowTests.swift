@@ -8,7 +8,7 @@ extension EndToEnd {
         private static func psql(_ place: Workplace, _ sql: String) async throws -> String {
             let child = try ChildProgram(
                 [
-                    "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", place.server, "-c",
+                    "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", place.server(.postgres), "-c",
                     "SET search_path TO \"\(place.schema)\"; \(sql)",
                 ],
                 in: place.box.folder, log: "psql")

@@ -122,6 +122,13 @@ struct ClickHouseMigration {
         }
         var found = try await columns(local)
         let missing = schema.fields.filter { found[$0.name] == nil }
+        if let first = held.coverage.segments.first?.first, let field = missing.first(where: { !$0.nullable }) {
+            // The rows that are there would have a value that nobody gave them.
+            throw SluiceError(
+                .clickhouseSchema, .pause,
+                "\(schema.name).\(field.name) is new and may not be null, but \(shown) holds blocks of \(stream) from \(first) on without it",
+                mend: "write to another database, or drop all tables of \(stream.pipeline) so that they are filled again")
+        }
         for field in missing {
             for statement in tables.addition(field, to: schema) {
                 try await connection.execute(statement, doing: "adding \(schema.name).\(field.name)")

@@ -234,7 +234,7 @@ actor ClickHouseWriter {
 
     private func fenced() -> SluiceError {
         SluiceError(
-            .clickhouseFenced, .pause, "another process has opened \(id) in \(place): this one may not write any more",
+            .clickhouseFenced, .config, "another process has opened \(id) in \(place): this one may not write any more",
             mend: "stop one of the two; two pipelines of one name need databases of their own")
     }
 

@@ -69,7 +69,7 @@ actor DuckDBStore {
 
     func coverage(of id: StreamID) throws -> [Segment] {
         guard let stream = streams[id] else { throw id.isNotOpen }
-        guard stream.lost else { return stream.durable.segments }
+        guard stream.lost else { return stream.taken.segments }
         let durable = try readCoverage(id, try opened())
         streams[id] = Stream(schemas: stream.schemas, durable: durable, taken: durable)
         return durable.segments

@@ -72,7 +72,7 @@ actor FilesStore {
             streams[id] = Stream(
                 schemas: stream.schemas, layout: stream.layout, record: record, taken: record.coverage, finalized: stream.finalized)
         }
-        return streams[id]?.record.coverage.segments ?? []
+        return streams[id]?.taken.segments ?? []
     }
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {

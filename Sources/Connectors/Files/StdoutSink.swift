@@ -30,7 +30,7 @@ public final class StdoutSink: Sink {
         private let options: StdoutSinkOptions
         private let descriptor: Int32
         private let worker = WorkerThread(name: "stdout-sink")
-        private var streams: [StreamID: Coverage] = [:]
+        private var streams: [StreamID: (coverage: Coverage, tables: [Schema])] = [:]
         private var text: TextRows
         private var header: Schema?
 
@@ -60,25 +60,27 @@ public final class StdoutSink: Sink {
                     .stdoutTables, .config, "\(table.name) has a column \"table\", which every line has to name its table by",
                     mend: "use a sink of type jsonl")
             }
-            streams[id] = Coverage(options.resumes ? try segments.load(id) : [])
+            streams[id] = (Coverage(options.resumes ? try segments.load(id) : []), tables)
         }
 
-        func coverage(of id: StreamID) -> [Segment] { streams[id]?.segments ?? [] }
+        func coverage(of id: StreamID) -> [Segment] { streams[id]?.coverage.segments ?? [] }
 
         func write(_ batch: Batch, of id: StreamID, _ segments: any SegmentStore) throws -> Position {
-            var coverage = streams[id] ?? Coverage()
+            guard let (held, tables) = streams[id] else { throw id.isNotOpen }
+            var coverage = held
+            try batch.requireFit(id, tables)
             try coverage.append(batch.span, stream: id)
             for table in batch.tables { text.append(table, rows: 0..<table.rowCount) }
             try text.take { try print($0, of: id) }
             if options.resumes { try segments.save(coverage.segments, of: id) }
-            streams[id] = coverage
+            streams[id]?.coverage = coverage
             return batch.span.last
         }
 
         func rollback(to position: Position, of id: StreamID, _ segments: any SegmentStore) throws {
-            guard var coverage = streams[id], coverage.rollback(to: position) != nil else { return }
+            guard var coverage = streams[id]?.coverage, coverage.rollback(to: position) != nil else { return }
             if options.resumes { try segments.save(coverage.segments, of: id) }
-            streams[id] = coverage
+            streams[id]?.coverage = coverage
         }
 
         private func print(_ bytes: UnsafeRawBufferPointer, of id: StreamID) throws {

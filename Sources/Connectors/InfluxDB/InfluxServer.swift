@@ -141,12 +141,12 @@ struct InfluxServer: Sendable {
         case .database:
             let filter = tags.map { " AND \(Self.identifier($0)) = \(Self.literal($1))" }.joined()
             let statement =
-                "DELETE FROM \(Self.identifier(measurement)) WHERE time >= \(range.lowerBound) AND time <= \(range.upperBound)\(filter)"
+                "DELETE FROM \(Self.identifier(LineText.stored(measurement))) WHERE time >= \(range.lowerBound) AND time <= \(range.upperBound)\(filter)"
             if let error = try await query(statement, writes: true, doing: doing).error {
                 throw SluiceError(.influxFailed, .pause, "\(doing): \(error)", mend: "give the user the right to delete")
             }
         case .bucket(let name, let org):
-            let all = [("_measurement", measurement)] + tags
+            let all = [("_measurement", LineText.stored(measurement))] + tags
             let predicate = all.map { "\($0)=\($1.jsonQuoted)" }.joined(separator: " AND ")
             let body =
                 "{\"start\": \"\(InfluxTime.text(range.lowerBound))\", \"stop\": \"\(InfluxTime.text(range.upperBound))\", \"predicate\": \(predicate.jsonQuoted)}"
@@ -166,7 +166,7 @@ struct InfluxServer: Sendable {
         let filter = tags.map { " AND \(Self.identifier($0)) = \(Self.literal($1))" }.joined()
         let column = Self.identifier(field)
         let answer = try await query(
-            "SELECT \(column) FROM \(Self.identifier(measurement)) WHERE \(column) >= \(blocks.lowerBound) AND \(column) <= \(blocks.upperBound)\(filter)",
+            "SELECT \(column) FROM \(Self.identifier(LineText.stored(measurement))) WHERE \(column) >= \(blocks.lowerBound) AND \(column) <= \(blocks.upperBound)\(filter)",
             doing: doing)
         if let error = answer.error {
             throw SluiceError(.influxFailed, .pause, "\(doing): \(error)", mend: "give the user the right to read")

@@ -157,6 +157,20 @@ enum LineText {
         }
     }
 
+    /// A name as the server has it once a line brought it there: what a statement must call it.
+    static func stored(_ name: String) -> String {
+        var out = String.UnicodeScalarView()
+        for scalar in name.unicodeScalars {
+            switch scalar.value {
+            case 0...0x1F, 0x25, 0x5C, 0x7F:
+                let hex = String(scalar.value, radix: 16, uppercase: true)
+                out.append(contentsOf: ("%" + (hex.count < 2 ? "0" : "") + hex).unicodeScalars)
+            default: out.append(scalar)
+            }
+        }
+        return out.isEmpty ? "%" : String(out)
+    }
+
     private static func upperHex(_ value: UInt8) -> UInt8 { value < 10 ? 48 + value : 55 + value }
 
     /// The same as bytes of their own.

@@ -186,7 +186,7 @@ actor KafkaStream {
     func coverage() throws -> [Segment] {
         if let fence { throw fence }
         if lost { try connect() }
-        return record.coverage.segments
+        return taken.segments
     }
 
     func write(_ batch: Batch) throws -> Position? {

@@ -33,6 +33,7 @@ public final class ParquetSink: Sink {
     /// - Throws: `pause` when the folder holds another pipeline's files of this chain, lacks what the position says it has, or cannot
     ///   be written.
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
+        for table in tables { try requireName(table.name) }
         let database = try await engine.claim(stream)
         let layout = Layout(directory: options.directory, chainID: stream.chainID)
         let place: any ParquetPlace = try await engine.bucket().map { BucketPlace(layout, $0) } ?? FolderPlace(layout: layout)
@@ -41,6 +42,16 @@ public final class ParquetSink: Sink {
         await engine.replace(with: writer)
         try await writer.recover()
         return ParquetSinkStream(writer: writer)
+    }
+
+    /// A folder is made of the name. Readers of lakes pass over those that begin with `_` or a dot.
+    private func requireName(_ name: String) throws(SluiceError) {
+        let isPlain = name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") }
+        guard isPlain, let first = name.first, first != "_", first != "." else {
+            throw SluiceError(
+                .parquetFolder, .config, "table \(name.jsonQuoted) cannot name a folder",
+                mend: "give it a name without slashes and control characters that begins neither with _ nor with a dot")
+        }
     }
 
     /// Gives up the files that are not whole.

@@ -64,7 +64,7 @@ actor PostgresStore {
 
     func coverage(of id: StreamID) throws -> [Segment] {
         guard var stream = streams[id] else { throw id.isNotOpen }
-        guard stream.lost else { return stream.durable.segments }
+        guard stream.lost else { return stream.taken.segments }
         stream.durable = try read(id, try connected())
         stream.taken = stream.durable
         stream.lost = false

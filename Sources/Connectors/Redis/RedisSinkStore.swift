@@ -88,7 +88,7 @@ actor RedisSinkStore {
         if streams[id]?.isRefusing == true { lose(id) }
         guard let stream = streams[id] else { throw id.isNotOpen }
         if stream.lost { try claim(id, how: "keep") }
-        return streams[id]?.durable.segments ?? []
+        return streams[id]?.taken.segments ?? []
     }
 
     func write(_ batch: Batch, of id: StreamID) throws -> Position? {
@@ -281,7 +281,7 @@ actor RedisSinkStore {
 
     func fenced(_ id: StreamID) -> SluiceError {
         SluiceError(
-            .redisFenced, .pause, "another process has opened \(id) at \(shown), or changed its streams: this one may not write any more",
+            .redisFenced, .config, "another process has opened \(id) at \(shown), or changed its streams: this one may not write any more",
             mend: "stop one of the two; two pipelines of one name need prefixes of their own")
     }
 

@@ -35,8 +35,8 @@ struct Workplace {
     var settings = "poll_interval: 20ms"
     var start = "\(Chain.first)"
     var database: String
-    /// Where PostgreSQL is.
-    var server = Surroundings.postgres ?? ""
+    /// Where servers are that are not those of all tests, by kind.
+    var servers: [Kind: String] = [:]
     /// Small, so that a run has many transactions and files to be killed in.
     var commitRows = 2000
     var blocksPerFile = 16
@@ -54,18 +54,29 @@ struct Workplace {
     /// Of this sandbox alone: all share a server.
     var schema: String { (box.folder.split(separator: "/").last.map { $0 + "_" } ?? "") + name }
 
+    /// Where the server of a kind is.
+    func server(_ kind: Kind) -> String {
+        let common: String? =
+            switch kind {
+            case .postgres: Surroundings.postgres
+            case .clickhouse: Surroundings.clickhouse
+            case .redis: Surroundings.redis
+            case .influxdb: Surroundings.influxdb
+            case .kafka: Surroundings.kafka
+            default: nil
+            }
+        return servers[kind] ?? common ?? ""
+    }
+
     /// Where a reader finds a store.
     private func place(_ kind: Kind) -> String {
         switch kind {
         case .duckdb: database
         case .parquet: lake
-        case .redis: "\(Surroundings.redis ?? "")#\(schema):"
+        case .redis: "\(server(kind))#\(schema):"
         case .csv, .jsonl: "\(name).\(kind.rawValue)"
-        case .postgres: "\(server)#\(schema)"
-        case .clickhouse: "\(Surroundings.clickhouse ?? "")#\(schema)"
-        case .influxdb: "\(Surroundings.influxdb ?? "")#\(schema)"
+        case .postgres, .clickhouse, .influxdb, .kafka: "\(server(kind))#\(schema)"
         case .s3: "\(Surroundings.s3?.url ?? "")#\(Surroundings.s3?.key ?? "")#\(Surroundings.s3?.secret ?? "")#\(schema)"
-        case .kafka: "\(Surroundings.kafka ?? "")#\(schema)"
         }
     }
 
@@ -78,15 +89,15 @@ struct Workplace {
         }
         if kinds.contains(.postgres) {
             sinks +=
-                "  server: { type: postgres, url: \"\(server)\", schema: \(schema), commit_rows: \(commitRows) }\n"
+                "  server: { type: postgres, url: \"\(server(.postgres))\", schema: \(schema), commit_rows: \(commitRows) }\n"
         }
         if kinds.contains(.clickhouse) {
-            sinks += "  columns: { type: clickhouse, url: \"\(Surroundings.clickhouse ?? "")\", database: \"\(schema)\", "
+            sinks += "  columns: { type: clickhouse, url: \"\(server(.clickhouse))\", database: \"\(schema)\", "
             sinks += "batch_rows: \(commitRows), hold_back: false }\n"
         }
         if kinds.contains(.influxdb) {
             sinks +=
-                "  points: { type: influxdb, url: \"\(Surroundings.influxdb ?? "")\", database: \(schema), batch_rows: \(commitRows) }\n"
+                "  points: { type: influxdb, url: \"\(server(.influxdb))\", database: \(schema), batch_rows: \(commitRows) }\n"
         }
         if kinds.contains(.s3), let s3 = Surroundings.s3 {
             sinks +=
@@ -94,21 +105,17 @@ struct Workplace {
         }
         if kinds.contains(.kafka) {
             sinks +=
-                "  bus: { type: kafka, brokers: \"\(Surroundings.kafka ?? "")\", topic: \"\(schema).{table}\", "
+                "  bus: { type: kafka, brokers: \"\(server(.kafka))\", topic: \"\(schema).{table}\", "
                 + "positions_topic: \(schema).positions, commit_rows: \(commitRows) }\n"
         }
         if kinds.contains(.redis) {
             sinks +=
-                "  redis: { type: redis, url: \"\(Surroundings.redis ?? "")\", prefix: \"\(schema):\", commit_rows: \(commitRows) }\n"
+                "  redis: { type: redis, url: \"\(server(.redis))\", prefix: \"\(schema):\", commit_rows: \(commitRows) }\n"
         }
         for kind in Kind.files where kinds.contains(kind) {
             sinks += "  \(kind): { type: \(kind), path: \(place(kind)), commit_rows: \(commitRows) }\n"
         }
-        let called: [Kind: String] = [
-            .duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket",
-            .kafka: "bus",
-        ]
-        let names = kinds.map { called[$0] ?? $0.rawValue }.joined(separator: ", ")
+        let names = kinds.map(Self.name).joined(separator: ", ")
         try Surroundings.write(
             """
             state: \(name).state
@@ -123,6 +130,15 @@ struct Workplace {
                 sinks: [\(names)]
 
             """, to: box.path(config))
+    }
+
+    /// What the sink of a kind is called.
+    static func name(_ kind: Kind) -> String {
+        let called: [Kind: String] = [
+            .duckdb: "tables", .parquet: "lake", .postgres: "server", .clickhouse: "columns", .influxdb: "points", .s3: "bucket",
+            .kafka: "bus",
+        ]
+        return called[kind] ?? kind.rawValue
     }
 
     func startBackfill(_ range: ClosedRange<UInt64>) throws -> ChildProgram {
