@@ -66,6 +66,11 @@ struct SpecDecoder {
         switch text {
         case "[]": node = YAMLNode(.sequence([]), mark: nowhere, end: nowhere)
         case "{}": node = YAMLNode(.mapping([]), mark: nowhere, end: nowhere)
+        case _ where text.hasPrefix("[") && text.hasSuffix("]"):
+            // A list of plain words, as in a flow sequence of YAML.
+            let words = text.dropFirst().dropLast().split(separator: ",").map { $0.drop { $0 == " " } }
+            let parts = words.map { YAMLNode(.scalar(String($0), .quoted), raw: String($0), mark: nowhere, end: nowhere) }
+            node = YAMLNode(.sequence(parts), mark: nowhere, end: nowhere)
         default: node = YAMLNode(.scalar(text, .quoted), raw: text, mark: nowhere, end: nowhere)
         }
         var decoder = SpecDecoder(SourceText(file: "", text: ""))

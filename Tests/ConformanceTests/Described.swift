@@ -105,7 +105,6 @@ enum Described {
         SinkUnderTest(
             format, type: format,
             SinkPromises(.exactlyOnce) {
-                $0.amends = false
                 $0.fence = .newer
                 $0.refusesRequired = false
                 $0.sharesChain = false
@@ -150,10 +149,11 @@ enum Described {
     private static let kafka = SinkUnderTest(
         "kafka", type: "kafka",
         SinkPromises(.exactlyOnce) {
-            $0.amends = false
             $0.changedTypes = .never
             $0.refusesRequired = false
             $0.values.jsonNulls = false
+            // More than a record may hold.
+            $0.poison = String(repeating: "poison ", count: 200_000)
         }
     ) { request in
         let place = try await Place(request, server: "SLUICE_TEST_KAFKA")
@@ -169,7 +169,7 @@ enum Described {
             name, type: "redis",
             SinkPromises(.exactlyOnce) {
                 $0.hasServer = true
-                $0.amends = false
+                $0.amends = mode == "latest"
                 $0.changedTypes = .never
                 $0.refusesRequired = false
                 $0.takesBelow = mode == "latest"
