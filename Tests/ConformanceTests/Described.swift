@@ -170,6 +170,9 @@ enum Described {
             SinkPromises(.exactlyOnce) {
                 $0.hasServer = true
                 $0.amends = mode == "latest"
+                // The hash is in the keys below: rows of another block are others.
+                $0.knowsHashes = mode != "latest"
+                $0.tellsLate = true
                 $0.changedTypes = .never
                 $0.refusesRequired = false
                 $0.takesBelow = mode == "latest"

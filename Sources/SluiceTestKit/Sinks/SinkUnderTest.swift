@@ -105,6 +105,8 @@ public struct SinkPromises: Sendable {
     public var hasServer = false
     /// How many rows, at least, make a small sink store by itself; nil: it stores whole units, whatever they hold.
     public var smallRows: Int? = 20
+    /// Whether such a step is under way while the next one is made: it is told of with that, or by `flush`.
+    public var tellsLate = false
     public var values = EveryValue.Limits()
     /// A text that the store refuses in a row, and names the row; nil: it takes every text.
     public var poison: String?
