@@ -2,8 +2,8 @@
 ///
 /// By then the stream has taken exactly these rows out of what it holds, and nothing of them, nor of what else it holds, is stored by the
 /// step that failed. Whoever called keeps them as dead letters, then makes the stream go on: after `write`, which has taken its batch,
-/// by `flush`; after `flush`, `finish`, `finalized` and `rollback` by the same call again. A stream whose caller cannot keep them must be asked
-/// for its coverage: what is not durable comes again. Out of `amend` nothing was changed.
+/// by `flush`; after `flush`, `finish`, `finalized` and `rollback` by the same call again. Who cannot keep them opens the stream anew: what is
+/// not durable comes again. Out of `amend` nothing was changed.
 public struct RowsRefused: Error, Sendable, CustomStringConvertible {
     /// One at least.
     public let rows: [RefusedRow]
