@@ -40,11 +40,11 @@ struct Topic {
 
     /// Puts records into it that count from `first` on.
     func produce(_ first: Int, _ count: Int) async throws {
-        let _: String? = try await box.python("topics.py", "produce", brokers, name, "\(first)", "\(count)")
+        let _: String? = try await box.python("records.py", "produce", brokers, name, "\(first)", "\(count)")
     }
 
     func python<T: Decodable>(_ words: String..., as type: T.Type = T.self) async throws -> T {
-        let child = try box.startPython("topics.py", words)
+        let child = try box.startPython("records.py", words)
         guard try await child.wait() == .exited(0) else { throw ChildProgram.Failure(description: "\(words): \(child.errors)") }
         return try Surroundings.decoded(T.self, child.output)
     }

@@ -1,9 +1,9 @@
 """Fills topics, and holds what a store has of their records against the topics themselves.
 
-    topics.py produce BROKERS TOPIC FIRST COUNT [KEYS]       records whose values count from FIRST on, under KEYS keys in turn
-    topics.py transaction BROKERS TOPIC FIRST COUNT commit|abort   the same in one transaction
-    topics.py odd BROKERS TOPIC                              records that are no text, no JSON, have no value, headers of all kinds
-    topics.py compare BROKERS TOPIC KIND PLACE CHAIN_IDS     what is missing, doubled, wrong or out of order in a store, as JSON
+    records.py produce BROKERS TOPIC FIRST COUNT [KEYS]       records whose values count from FIRST on, under KEYS keys in turn
+    records.py transaction BROKERS TOPIC FIRST COUNT commit|abort   the same in one transaction
+    records.py odd BROKERS TOPIC                              records that are no text, no JSON, have no value, headers of all kinds
+    records.py compare BROKERS TOPIC KIND PLACE CHAIN_IDS     what is missing, doubled, wrong or out of order in a store, as JSON
 
 The records of a topic are read by kcat, which reads what is committed; stores are read by their own programs. Positions in groups and rows in
 stores are compared by the tests themselves.
