@@ -45,10 +45,10 @@ extension KafkaSinkOptions {
                 "message_bytes", .bytes(1000...1_000_000_000), "The most bytes of one record; the topics must allow them, too.",
                 default: "1MB"),
             FieldSpec(
-                "commit_rows", .int(1...10_000_000), "A transaction is committed when it holds so many rows.", default: "50000",
+                "commit_rows", .int(1...10_000_000), "A transaction is committed when it holds so many rows.", default: "100000",
                 unit: "rows"),
             FieldSpec(
-                "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "32MB"),
+                "commit_bytes", .bytes((1 << 16)...(4 << 30)), "A transaction is committed when it holds so many bytes.", default: "64MB"),
             FieldSpec(
                 "timeout", .duration(.seconds(1)...(.seconds(400))),
                 "How long brokers may take. Afterwards the stream is resumed from what is stored; a transaction that was left ends at the broker after twice as long.",

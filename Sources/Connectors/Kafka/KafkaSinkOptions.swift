@@ -64,8 +64,8 @@ public struct KafkaSinkOptions: Sendable {
         linger = .milliseconds(5)
         batchBytes = 1_000_000
         messageBytes = 1_000_000
-        commitRows = 50_000
-        commitBytes = 32_000_000
+        commitRows = 100_000
+        commitBytes = 64_000_000
         timeout = .seconds(30)
         security = "plaintext"
         mechanism = "SCRAM-SHA-512"
