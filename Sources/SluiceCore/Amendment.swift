@@ -32,6 +32,11 @@ public struct Amendment: Sendable {
         self.rows = rows
     }
 
+    /// Whether a row that a store refuses is one of its own.
+    public func brings(_ refused: RefusedRow) -> Bool {
+        refused.block == block && refused.table == rows.schema.name && (0..<rows.rowCount).contains { rows.rowName($0) == refused.row }
+    }
+
     /// The same without rows that a store refuses: at their places there is to be nothing.
     public func without(_ refused: [RefusedRow]) -> Amendment {
         let names = Set(refused.filter { $0.block == block && $0.table == rows.schema.name }.map(\.row))

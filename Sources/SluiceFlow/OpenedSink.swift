@@ -122,7 +122,6 @@ final class OpenedSink: Sendable {
     func amend(_ amendments: [Amendment]) async throws -> (blocks: Set<UInt64>, refused: [RefusedRow]) {
         var found: Set<UInt64> = []
         var stored: [Amendment] = []
-        var refused: [RefusedRow] = []
         for amendment in amendments {
             if held.withLock({ $0.amend(amendment) }) {
                 found.insert(amendment.block.number)
@@ -130,34 +129,39 @@ final class OpenedSink: Sendable {
                 stored.append(amendment)
             }
         }
-        while !stored.isEmpty {
-            do {
-                try await stream.amend(stored)
-                return (found.union(stored.map(\.block.number)), refused)
-            } catch let refusal as RowsRefused {
-                stored = try stored.without(refusal)
-                refused += refusal.rows
-            } catch let error as SluiceError where Self.isAbsent(error) {
-                if stored.count == 1 { return (found, refused) }
-                break
-            }
-        }
+        guard !stored.isEmpty else { return (found, []) }
+        do {
+            let refused = try await put(stored)
+            return (found.union(stored.map(\.block.number)), refused)
+        } catch let error as SluiceError where Self.isAbsent(error) && stored.count == 1 {
+            return (found, [])
+        } catch let error as SluiceError where Self.isAbsent(error) {}
         // One of them is the reason; the others are not to suffer for it.
+        var refused: [RefusedRow] = []
         for amendment in stored {
-            var part = amendment
-            while true {
-                do {
-                    try await stream.amend([part])
-                    found.insert(part.block.number)
-                } catch let refusal as RowsRefused {
-                    part = try [part].without(refusal)[0]
-                    refused += refusal.rows
-                    continue
-                } catch let error as SluiceError where Self.isAbsent(error) {}
-                break
-            }
+            do {
+                refused += try await put([amendment])
+                found.insert(amendment.block.number)
+            } catch let error as SluiceError where Self.isAbsent(error) {}
         }
         return (found, refused)
+    }
+
+    /// Puts rows there without those that the store refuses, which it returns. Some may be of what the stream held and stores first: those are
+    /// kept as ever.
+    private func put(_ amendments: [Amendment]) async throws -> [RefusedRow] {
+        var (rest, own) = (amendments, [RefusedRow]())
+        while true {
+            do {
+                try await stream.amend(rest)
+                return own
+            } catch let refusal as RowsRefused {
+                let theirs = refusal.rows.filter { row in rest.contains { $0.brings(row) } }
+                try await refused.keep(refusal.rows.filter { !theirs.contains($0) }, sink: name)
+                rest = rest.map { $0.without(theirs) }
+                own += theirs
+            }
+        }
     }
 
     private static func isAbsent(_ error: SluiceError) -> Bool { error.code == .blockNotHeld || error.code == .blockDiffers }
@@ -165,14 +169,5 @@ final class OpenedSink: Sendable {
     private func note(_ position: Position?) -> Position? {
         if let position { taken.withLock { $0.settle(position) } }
         return position
-    }
-}
-
-extension [Amendment] {
-    /// Throws the refusal itself when it speaks of rows that are not there: nothing would change.
-    fileprivate func without(_ refusal: RowsRefused) throws -> [Amendment] {
-        let rest = map { $0.without(refusal.rows) }
-        guard zip(self, rest).contains(where: { $0.rows.rowCount > $1.rows.rowCount }) else { throw refusal }
-        return rest
     }
 }
