@@ -166,6 +166,11 @@ public struct Segment: Hashable, Sendable {
 ///
 /// A store may refuse rows for what they hold: then any of the calls that store something throws `RowsRefused`, and is made again.
 public protocol SinkStream: Sendable {
+    /// The thread that does the stream's work. Whoever hands over batch after batch does well to run there too: between two batches it would
+    /// wait for a thread of the pool, behind all that decodes. Nil: it has none.
+    var executor: (any TaskExecutor)? { get }
+    /// Bytes that it takes at a time. When as many wait for it, it does not wait for them. Nil: as they come.
+    var appetite: Int? { get }
     /// What need not be sent again, in ascending order: what is durably stored, rows and segment together, and what was taken since and
     /// waits for its unit (a file, a transaction) to be whole. After a failure, and in a new process, the former alone.
     func coverage() async throws -> [Segment]
@@ -189,6 +194,8 @@ public protocol SinkStream: Sendable {
 }
 
 extension SinkStream {
+    public var executor: (any TaskExecutor)? { nil }
+    public var appetite: Int? { nil }
     public func finalized(_ number: UInt64) async throws {}
     /// For stores that cannot change what they hold.
     public func amend(_ amendments: [Amendment]) async throws {

@@ -3,14 +3,13 @@ import Glibc
 import SluiceCore
 
 /// Rows on their way into a statement that is running already: the writer suspends while too much is waiting, the statement's
-/// thread blocks while nothing is. One writer, one statement.
+/// thread blocks while nothing is. One writer, one statement; a writer of several streams shares its room out among them.
 public final class SliceStream: @unchecked Sendable {
     // SAFETY: all state below is touched inside `gate.locked` only, but for `current`, which is the reading thread's own.
     private let gate = Gate()
-    private let limit: Int
+    private let room: SliceRoom
     private var waiting: [TableSlice] = []
     private var waitingBytes = 0
-    private var writer: CheckedContinuation<Void, Never>?
     private var ending: Ending?
 
     private enum Ending {
@@ -23,24 +22,23 @@ public final class SliceStream: @unchecked Sendable {
     /// What the chunk being made may point to: the slice given last, and those that it began in.
     private var current: [PinnedSlice] = []
 
-    /// - Parameter limit: bytes that may wait before `push` suspends.
-    public init(limit: Int) { self.limit = limit }
+    /// - Parameter room: what may wait in it, and in the other streams of its writer.
+    public init(room: SliceRoom) { self.room = room }
 
     /// Hands over rows; returns when few enough are waiting. Rows pushed after `close` go nowhere: the statement's own error says why.
     public func push(_ slice: TableSlice) async {
         guard !slice.rows.isEmpty else { return }
-        await withCheckedContinuation { continuation in
-            let resume = gate.locked { () -> Bool in
-                guard ending == nil else { return true }
-                waiting.append(slice)
-                waitingBytes += slice.byteCount
-                gate.signal()
-                if waitingBytes <= limit { return true }
-                writer = continuation
-                return false
-            }
-            if resume { continuation.resume() }
+        let bytes = slice.byteCount
+        let isTaken = gate.locked { () -> Bool in
+            guard ending == nil else { return false }
+            // Inside, so that the room is never left before it was entered.
+            room.enter(bytes)
+            waiting.append(slice)
+            waitingBytes += bytes
+            gate.signal()
+            return true
         }
+        if isTaken { await room.wait() }
     }
 
     /// No more rows will come: the statement ends when it has read those that are waiting.
@@ -56,13 +54,15 @@ public final class SliceStream: @unchecked Sendable {
     public var isClosed: Bool { gate.locked { ending == .closed } }
 
     private func end(_ how: Ending) {
-        let writer = gate.locked {
+        let given = gate.locked { () -> Int in
             if ending == nil || how == .closed { ending = how }
             gate.signal()
-            defer { self.writer = nil }
-            return self.writer
+            // Who ends well still reads what waits.
+            if ending == .end { return 0 }
+            defer { (waiting, waitingBytes) = ([], 0) }
+            return waitingBytes
         }
-        writer?.resume()
+        room.leave(given)
     }
 
     /// Valid while the stream is held.
@@ -85,23 +85,22 @@ public final class SliceStream: @unchecked Sendable {
     private func advance(_ out: UnsafeMutablePointer<duck_slice>, _ error: UnsafeMutablePointer<UnsafePointer<CChar>?>) -> Int32 {
         var next: TableSlice?
         var aborted = false
-        let writer = gate.locked { () -> CheckedContinuation<Void, Never>? in
+        gate.locked {
             while waiting.isEmpty && ending == nil { gate.wait() }
             aborted = ending == .aborted || ending == .closed
-            guard !aborted, !waiting.isEmpty else { return nil }
+            guard !aborted, !waiting.isEmpty else { return }
             let slice = waiting.removeFirst()
             waitingBytes -= slice.byteCount
             next = slice
-            guard waitingBytes <= limit / 2 else { return nil }
-            defer { self.writer = nil }
-            return self.writer
         }
-        writer?.resume()
+        if let next { room.leave(next.byteCount) }
         if aborted {
             error.pointee = UnsafeRawPointer(Self.abortText.utf8Start).assumingMemoryBound(to: CChar.self)
             return -1
         }
         guard let next else { return 0 }
+        // What planning the statement needed of the library's code is not needed to run it.
+        if current.isEmpty { duck_forget_code() }
         let pinned = PinnedSlice(next)
         current.append(pinned)
         out.pointee = pinned.described

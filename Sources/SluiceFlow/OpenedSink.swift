@@ -35,6 +35,11 @@ final class OpenedSink: Sendable {
         taken = Mutex(TakenBlocks(segments, recent: recent))
     }
 
+    /// Where the loop that feeds it runs; nil: on the pool.
+    var executor: (any TaskExecutor)? { stream.executor }
+    /// Bytes that may well wait for it; nil: it does not care.
+    var appetite: Int? { stream.appetite }
+
     /// What is durable in it, as far as it has told.
     var durable: [Segment] { taken.withLock { $0.durable.segments } }
 

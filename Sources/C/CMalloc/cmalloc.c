@@ -11,7 +11,7 @@ void cmalloc_tune(void) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
     mallopt(M_TOP_PAD, 1 << 20);
-    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_ARENA_MAX, 2);
 #endif
     // DuckDB's wheel brings an allocator of its own (jemalloc, whose symbols carry this prefix). As it comes, every thread that writes a
     // column keeps freed blocks for itself; without that the whole path into Parquet takes a tenth less memory in the same time.

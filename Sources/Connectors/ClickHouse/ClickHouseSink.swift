@@ -69,6 +69,7 @@ extension ClickHouseSinkOptions {
 struct ClickHouseSinkStream: SinkStream {
     let writer: ClickHouseWriter
 
+    var executor: (any TaskExecutor)? { writer.worker }
     func coverage() async throws -> [Segment] { try await writer.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
     func flush() async throws -> Position? { try await writer.flush() }

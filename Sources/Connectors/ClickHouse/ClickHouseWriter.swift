@@ -14,7 +14,7 @@ actor ClickHouseWriter {
     let time: TimeSource
     /// By which this process is known in the ledger.
     private let writer: UInt64
-    private let worker = WorkerThread(name: "clickhouse-sink")
+    nonisolated let worker = WorkerThread(name: "clickhouse-sink")
     private(set) var layouts: [ClickHouseLayout] = []
     private(set) var ledger: ClickHouseLedger
     private(set) var tables: ClickHouseTables

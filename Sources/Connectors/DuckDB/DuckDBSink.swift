@@ -29,6 +29,8 @@ struct DuckDBSinkStream: SinkStream {
     let id: StreamID
     let store: DuckDBStore
 
+    var executor: (any TaskExecutor)? { store.worker }
+    var appetite: Int? { store.options.stageBytes }
     func coverage() async throws -> [Segment] { try await store.coverage(of: id) }
     func write(_ batch: Batch) async throws -> Position? { try await store.write(batch, of: id) }
     func flush() async throws -> Position? { try await store.flush(id) }

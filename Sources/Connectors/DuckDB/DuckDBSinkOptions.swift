@@ -24,7 +24,7 @@ public struct DuckDBSinkOptions: Sendable, Hashable {
 
     public init(
         path: String, memoryLimitBytes: Int = 48_000_000, commitRows: Int = 150_000, commitBytes: Int = 96_000_000,
-        stageBytes: Int = 8_000_000, rowGroupSize: Int = 16_384, compression: Compression = .fast
+        stageBytes: Int = 12_000_000, rowGroupSize: Int = 16_384, compression: Compression = .fast
     ) {
         self.path = path
         self.memoryLimitBytes = memoryLimitBytes

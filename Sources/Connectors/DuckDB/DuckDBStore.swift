@@ -32,7 +32,8 @@ actor DuckDBStore {
     }
 
     let options: DuckDBSinkOptions
-    private let worker = WorkerThread(name: "duckdb-sink")
+    /// The thread that everything happens on.
+    nonisolated let worker = WorkerThread(name: "duckdb-sink")
     private var session: DuckDBSession?
     var streams: [StreamID: Stream] = [:]
     private var inTransaction = false

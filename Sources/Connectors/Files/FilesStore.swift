@@ -34,7 +34,7 @@ actor FilesStore {
     private static let chunk = 256 << 10
 
     let options: FilesSinkOptions
-    private let worker = WorkerThread(name: "files-sink")
+    nonisolated let worker = WorkerThread(name: "files-sink")
     var streams: [StreamID: Stream] = [:]
     /// By chain: held for as long as this process writes it.
     private var locks: [UInt64: Int32] = [:]

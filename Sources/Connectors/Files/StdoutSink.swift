@@ -29,7 +29,7 @@ public final class StdoutSink: Sink {
     actor Printer {
         private let options: StdoutSinkOptions
         private let descriptor: Int32
-        private let worker = WorkerThread(name: "stdout-sink")
+        nonisolated let worker = WorkerThread(name: "stdout-sink")
         private var streams: [StreamID: (coverage: Coverage, tables: [Schema])] = [:]
         private var text: TextRows
         private var header: Schema?
@@ -122,6 +122,7 @@ struct StdoutSinkStream: SinkStream {
     let printer: StdoutSink.Printer
     let segments: any SegmentStore
 
+    var executor: (any TaskExecutor)? { printer.worker }
     func coverage() async throws -> [Segment] { await printer.coverage(of: id) }
     func write(_ batch: Batch) async throws -> Position? { try await printer.write(batch, of: id, segments) }
     func flush() async throws -> Position? { nil }

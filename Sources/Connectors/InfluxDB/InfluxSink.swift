@@ -108,6 +108,7 @@ public final class InfluxSink: Sink {
 struct InfluxSinkStream: SinkStream {
     let writer: InfluxWriter
 
+    var executor: (any TaskExecutor)? { writer.worker }
     func coverage() async throws -> [Segment] { try await writer.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
     func flush() async throws -> Position? { try await writer.flush() }

@@ -12,7 +12,7 @@ actor InfluxWriter {
     private let encoder: LineEncoder
     /// How many requests go at once.
     private var gate: RequestGate { server.gate }
-    private let worker = WorkerThread(name: "influxdb-sink")
+    nonisolated let worker = WorkerThread(name: "influxdb-sink")
     /// What is durable.
     private(set) var durable = Coverage()
     /// What is covered with what was taken since.

@@ -46,6 +46,7 @@ public final class KafkaSink: Sink {
 struct KafkaSinkStream: SinkStream {
     let stream: KafkaStream
 
+    var executor: (any TaskExecutor)? { stream.worker }
     func coverage() async throws -> [Segment] { try await stream.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await stream.write(batch) }
     func flush() async throws -> Position? { try await stream.flush() }

@@ -34,7 +34,7 @@ actor KafkaStream {
     let id: StreamID
     let options: KafkaSinkOptions
     private let sink: String
-    private let worker = WorkerThread(name: "kafka-sink")
+    nonisolated let worker = WorkerThread(name: "kafka-sink")
     var lanes: [Lane]
     var producer: KafkaProducer?
     /// How many partitions each of the topics has.

@@ -8,8 +8,8 @@ struct CopyJob: Sendable {
     var rows = 0
 
     /// Starts the statement on the connection's thread. Whoever starts a job ends it, with `finish` or `abort`.
-    init(_ schema: Schema, to path: String, _ options: ParquetSinkOptions, on connection: DuckDBConnection) {
-        let stream = SliceStream(limit: options.queueBytes)
+    init(_ schema: Schema, to path: String, _ options: ParquetSinkOptions, in room: SliceRoom, on connection: DuckDBConnection) {
+        let stream = SliceStream(room: room)
         self.stream = stream
         let columns = ScanColumn.parquet(schema)
         // A task of its own, because the statement runs as long as the file is open; `finish` and `abort` await it.

@@ -127,6 +127,9 @@ public final class ParquetSink: Sink {
 struct ParquetSinkStream: SinkStream {
     let writer: ParquetWriter
 
+    var executor: (any TaskExecutor)? { writer.worker }
+    /// Little: what it has taken waits in the queues of its files.
+    var appetite: Int? { writer.options.queueBytes / 8 }
     func coverage() async throws -> [Segment] { try await writer.coverage() }
     func write(_ batch: Batch) async throws -> Position? { try await writer.write(batch) }
     func flush() async throws -> Position? { try await writer.flush() }

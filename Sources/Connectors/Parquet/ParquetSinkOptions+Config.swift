@@ -27,7 +27,7 @@ extension ParquetSinkOptions {
             FieldSpec(
                 "retention", days, "How long rows stay, from the end of their date on, in whole days. When left out, for ever.",
                 example: "1825d"),
-            FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "24MB"),
+            FieldSpec("memory_limit", .bytes((16 << 20)...(1 << 40)), "What DuckDB, which writes the files, may use.", default: "72MB"),
             FieldSpec(
                 "endpoint", .url(["http", "https"]), "With a bucket: the server. When left out, that of AWS in the region.",
                 example: "\"${S3_ENDPOINT}\""),

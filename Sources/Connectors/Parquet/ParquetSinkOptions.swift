@@ -13,7 +13,7 @@ public struct ParquetSinkOptions: Sendable, Hashable {
     public var rowGroupRows: Int
     /// What DuckDB may use for all open files, in bytes.
     public var memoryLimitBytes: Int
-    /// Bytes that may wait for each open file.
+    /// Bytes that may wait for the open files, all together.
     public var queueBytes: Int
     /// At the head a file ends when it has so many blocks; nil: only where all files end.
     public var tipBlocks: UInt64?
@@ -26,7 +26,7 @@ public struct ParquetSinkOptions: Sendable, Hashable {
 
     public init(
         directory: String, blocksPerFile: UInt64 = 1_000, compressionLevel: Int = 1, rowGroupRows: Int = 8_192,
-        memoryLimitBytes: Int = 24_000_000, queueBytes: Int = 1_000_000, bucket: BucketOptions? = nil,
+        memoryLimitBytes: Int = 72_000_000, queueBytes: Int = 6_000_000, bucket: BucketOptions? = nil,
         tipBlocks: UInt64? = nil, compacts: Bool = true, retentionDays: Int? = nil
     ) {
         self.directory = directory

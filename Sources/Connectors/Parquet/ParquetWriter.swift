@@ -33,9 +33,10 @@ actor ParquetWriter {
     var taken = Coverage()
     /// The last block that became durable, until the caller is told.
     var news: Position?
-    private let worker: WorkerThread
+    nonisolated let worker: WorkerThread
     /// A connection, and so a thread, for each table.
     private let connections: [String: DuckDBConnection]
+    private let room: SliceRoom
     private var cutter: SpanCutter
     var open: OpenSpan?
     var lost = false
@@ -58,6 +59,7 @@ actor ParquetWriter {
         session = try database.connect()
         connections = try Dictionary(
             uniqueKeysWithValues: schemas.map { ($0.name, try DuckDBConnection(database, name: "pq-\($0.name)")) })
+        room = SliceRoom(limit: options.queueBytes)
         cutter = SpanCutter(blocksPerFile: options.blocksPerFile)
         worker = WorkerThread(name: "parquet-sink")
     }
@@ -161,7 +163,7 @@ actor ParquetWriter {
             throw SluiceError(.parquetOrder, .fatal, "table \(schema.name) was not opened")
         }
         try Folder.create(layout.temporary)
-        return CopyJob(schema, to: layout.temporaryFile(schema.name), options, on: connection)
+        return CopyJob(schema, to: layout.temporaryFile(schema.name), options, in: room, on: connection)
     }
 
     /// Ends the open files where the cutter has not: what comes next is in others.

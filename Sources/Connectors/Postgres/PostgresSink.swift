@@ -27,6 +27,7 @@ struct PostgresSinkStream: SinkStream {
     let id: StreamID
     let store: PostgresStore
 
+    var executor: (any TaskExecutor)? { store.worker }
     func coverage() async throws -> [Segment] { try await store.coverage(of: id) }
     func write(_ batch: Batch) async throws -> Position? { try await store.write(batch, of: id) }
     func flush() async throws -> Position? { try await store.flush(id) }

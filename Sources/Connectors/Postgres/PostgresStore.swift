@@ -34,7 +34,7 @@ actor PostgresStore {
     }
 
     private let options: PostgresSinkOptions
-    private let worker = WorkerThread(name: "postgres-sink")
+    nonisolated let worker = WorkerThread(name: "postgres-sink")
     private var connection: PostgresConnection?
     private var streams: [StreamID: Stream] = [:]
     /// How tables are cut by time, as far as this server can do it.

@@ -47,7 +47,7 @@ actor RedisSinkStore {
     }
 
     let options: RedisSinkOptions
-    private let worker = WorkerThread(name: "redis-sink")
+    nonisolated let worker = WorkerThread(name: "redis-sink")
     var connection: RedisConnection?
     var streams: [StreamID: Stream] = [:]
     var encoder = RedisRowEncoder()

@@ -3,8 +3,9 @@ import Glibc
 /// A thread that runs the jobs of one actor, in order: where C calls that block may block. The cooperative pool has as many threads as
 /// there are cores, and must not wait for a disk or a database.
 ///
-/// An actor that runs here returns it as its `unownedExecutor`. The thread ends by itself after the executor is gone.
-public final class WorkerThread: SerialExecutor, Sendable {
+/// An actor that runs here returns it as its `unownedExecutor`. A task that talks to that actor all the time may prefer the thread too: then
+/// no call waits for a thread of the pool on its way back. The thread ends by itself after the executor is gone.
+public final class WorkerThread: SerialExecutor, TaskExecutor, Sendable {
     private enum Work {
         // The executor goes with the job, so that it cannot be freed while its thread still works for it.
         case job(UnownedJob, WorkerThread)
@@ -77,7 +78,9 @@ public final class WorkerThread: SerialExecutor, Sendable {
         while let works = mailbox.take() {
             for work in works {
                 switch work {
-                case .job(let job, let executor): job.runSynchronously(on: executor.asUnownedSerialExecutor())
+                case .job(let job, let executor):
+                    job.runSynchronously(
+                        isolatedTo: executor.asUnownedSerialExecutor(), taskExecutor: executor.asUnownedTaskExecutor())
                 case .call(let body): body()
                 }
             }

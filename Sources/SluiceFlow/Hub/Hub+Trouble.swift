@@ -12,7 +12,7 @@ extension Hub {
 
 extension Hub.Surroundings {
     func edge(into sink: OpenedSink) -> Edge {
-        Edge(capacity: edgeCapacity, policy: sink.policy) { [log] trouble in
+        Edge(capacity: sink.appetite ?? edgeCapacity, policy: sink.policy) { [log] trouble in
             log.warning("an edge cannot spill any more: it holds its sender up instead", ["sink": "\(sink.name)", "error": "\(trouble)"])
         }
     }

@@ -21,7 +21,7 @@ public final class Hub: Sendable {
         let recent: (any RecentBlocks)?
         let time: TimeSource
         let log: Log
-        /// Bytes that may wait on one edge.
+        /// Bytes that may wait on one edge, unless the sink at its end says how many.
         let edgeCapacity: Int
         let identities: ComponentIdentities
         /// What went through the components of history that was read.

@@ -6,13 +6,18 @@ import SluiceCore
 /// between a node beside us and one across an ocean. By Little's law it is the rate times the latency. The rate is what comes out at
 /// the end, so a slow sink needs little read ahead; the latency is the least seen lately, because what lies above it is queueing that
 /// a larger window only makes longer. Five times that product leaves room for latencies that vary, and for growth: where the
-/// window is what limits the rate, the next one is larger.
+/// window is what limits the rate, the next one is larger. Of the first milliseconds twice is enough: a node beside us varies little.
 struct ReadAhead: Sendable {
+    /// Latency, in seconds, of a node beside us.
+    private static let near = 0.002
+
     /// Blocks that may be on their way.
     private(set) var window: Int
     private let least: Int
     private var roundStart: MonotonicTime?
     private var roundBlocks = 0
+    /// The round before: after a stall blocks come out in a burst, which says nothing without the stall.
+    private var last = (blocks: 0, seconds: 0.0)
     /// The least latency of this span of fetches, and of the one before.
     private var floors = (now: Double.infinity, before: Double.infinity)
     private var fetches = 0
@@ -47,9 +52,11 @@ struct ReadAhead: Sendable {
         let seconds = (now - start).seconds
         let floor = min(floors.now, floors.before)
         if seconds > 0, floor.isFinite {
-            let wanted = least + Int(5 * floor * Double(roundBlocks) / seconds)
-            window = max(least, min(wanted, 2 * window, most))
+            let rate = Double(last.blocks + roundBlocks) / (last.seconds + seconds)
+            let covered = 5 * floor - 3 * min(floor, Self.near)
+            window = max(least, min(least + Int(covered * rate), 2 * window, most))
         }
+        last = (roundBlocks, seconds)
         roundStart = now
         roundBlocks = 0
     }

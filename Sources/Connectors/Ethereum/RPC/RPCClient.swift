@@ -39,6 +39,7 @@ struct RPCClient: Sendable {
                 body: RPCCall.body(sent, firstID: 1), limits: network.limits)
         ).checked()
         observe(.received(bytes: response.body.count))
+        ThreadPriority.standBack()
         let answers = try decoder.read(response.body, firstID: 1, calls: sent.map(\.reading))
         pool.note(calls: sent.count, bytes: response.body.count, for: lease)
         return Reply(answers: answers, byteCount: response.body.count, endpoint: lease.endpoint)
