@@ -7,23 +7,14 @@ struct Change {
     var amendments: [Amendment] = []
 }
 
-/// Rows among those that are held which are refused, and where they are.
-struct HeldRefusal: Error {
-    /// By the first block of the batch that holds them, then by table.
-    private var places: [UInt64: [String: Set<Int>]] = [:]
-    private(set) var rows: [RefusedRow] = []
-
+extension HeldRefusal {
     init(_ refused: [Refusal], of batches: [Batch]) {
+        self.init()
         for refusal in refused {
             let batch = batches[refusal.batch]
-            let table = batch.tables[refusal.table]
-            places[batch.span.first, default: [:]][table.schema.name, default: []].insert(refusal.row)
-            rows.append(RefusedRow(table, refusal.row, of: batch.span, reason: refusal.reason.code, message: refusal.reason.message))
+            add(refusal.row, of: batch.tables[refusal.table], in: batch.span, reason: refusal.reason)
         }
     }
-
-    /// Batches without those rows.
-    func taken(from batches: [Batch]) -> [Batch] { batches.map { batch in places[batch.span.first].map(batch.without) ?? batch } }
 }
 
 // Transactions: what is held, the position that it brings the stream to, and what takes the place of what is there.

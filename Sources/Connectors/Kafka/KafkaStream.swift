@@ -1,5 +1,6 @@
 import CRdkafka
 import SluiceCore
+import SluiceFormats
 import SluiceNet
 
 /// One stream's way into Kafka, on a thread of its own.

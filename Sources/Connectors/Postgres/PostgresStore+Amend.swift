@@ -6,7 +6,7 @@ extension PostgresStore {
     func amend(_ amendments: [Amendment], of id: StreamID) throws {
         try require(amendments, of: id)
         // Blocks that wait for company go in with what they are to have.
-        _ = try flush(id)
+        try flushTaken(id)
         try writing(id, doing: "amending \(id)") { stream, connection in
             for amendment in amendments {
                 guard try holds(amendment, stream, connection) else { throw Coverage.differs(amendment.block, in: place) }

@@ -1,16 +1,6 @@
 import SluiceCore
 import SluiceFormats
 
-/// Rows of a step that the server refuses, and where they are.
-struct PostgresRefusal: Error {
-    /// By the first block of the batch that holds them, then by table.
-    var places: [UInt64: [String: Set<Int>]] = [:]
-    var rows: [RefusedRow] = []
-
-    /// Batches without those rows.
-    func taken(from batches: [Batch]) -> [Batch] { batches.map { batch in places[batch.span.first].map(batch.without) ?? batch } }
-}
-
 // Which rows of a step it is that the server does not take.
 extension PostgresStore {
     /// How many refused rows are looked for at a time: the others are found in the next try.
@@ -18,16 +8,15 @@ extension PostgresStore {
 
     /// Loads rows of some batches. Rows that the server refuses for what they hold are searched for, by halves; then all of that is to be
     /// rolled back.
-    /// - Throws: `PostgresRefusal`; what the server fails with otherwise.
+    /// - Throws: `HeldRefusal`; what the server fails with otherwise.
     func load(_ batches: [Batch], _ schema: Schema, _ connection: PostgresConnection) throws {
         let tables = batches.compactMap { batch in batch.table(schema.name).map { (batch.span, $0) } }.filter { $0.1.rowCount > 0 }
         do { try load(tables.map(\.1), schema, connection) } catch let error as SluiceError where error.class == .data {
-            var refusal = PostgresRefusal()
+            var refusal = HeldRefusal()
             try undoLoad(connection)
             for (span, table) in tables where refusal.rows.count < Self.most {
                 try search(table, 0..<table.rowCount, connection) { row, error in
-                    refusal.places[span.first, default: [:]][schema.name, default: []].insert(row)
-                    refusal.rows.append(RefusedRow(table, row, of: span, reason: error.code, message: error.message))
+                    refusal.add(row, of: table, in: span, reason: error)
                 }
             }
             // All of them together are refused, and each by itself is not: nothing can be left out.

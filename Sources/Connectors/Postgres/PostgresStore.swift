@@ -85,13 +85,18 @@ actor PostgresStore {
     }
 
     func flush(_ id: StreamID) throws -> Position? {
-        let stream = try ready(id)
-        if stream.taken != stream.durable { try commitTaken(id) }
+        try flushTaken(id)
         return report(id)
     }
 
+    /// Makes what was taken durable; the next report says so.
+    func flushTaken(_ id: StreamID) throws {
+        let stream = try ready(id)
+        if stream.taken != stream.durable { try commitTaken(id) }
+    }
+
     private func commitTaken(_ id: StreamID) throws {
-        do { try commit(id) } catch let refusal as PostgresRefusal { throw RowsRefused(refusal.rows) }
+        do { try commit(id) } catch let refusal as HeldRefusal { throw RowsRefused(refusal.rows) }
     }
 
     func rollback(_ id: StreamID, to position: Position) throws {
@@ -101,7 +106,7 @@ actor PostgresStore {
         // What was not handed over yet need not be undone. A batch that begins before the position goes in first, and is cut there.
         stream.held.removeAll { removed.contains($0.span.first) }
         streams[id] = stream
-        do { try commit(id, undoing: removed) } catch let refusal as PostgresRefusal {
+        do { try commit(id, undoing: removed) } catch let refusal as HeldRefusal {
             // Nothing was undone yet: the same call comes again.
             streams[id] = before
             streams[id]?.hold(refusal.taken(from: before.held))
@@ -135,7 +140,7 @@ actor PostgresStore {
             } settled: { connection in
                 try self.read(id, connection) == stream.taken
             }
-        } catch let refusal as PostgresRefusal {
+        } catch let refusal as HeldRefusal {
             streams[id]?.hold(refusal.taken(from: stream.held))
             throw refusal
         } catch {
