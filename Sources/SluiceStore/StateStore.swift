@@ -55,7 +55,7 @@ public actor StateStore {
 
     /// Whether the process that ran pipelines on a file last has ended, as far as can be told without taking its place: it may be opened
     /// then, unless another one was quicker.
-    public static func isFree(_ path: String) -> Bool { ProcessLock.isHolderGone(besides: path) }
+    public static func isFree(_ path: String) -> Bool { ProcessLock.isHolderGone(StoreOpening.lockFile(besides: path)) }
 
     private init(_ path: String, _ clock: @escaping WallClock, readOnly: Bool) {
         self.path = path

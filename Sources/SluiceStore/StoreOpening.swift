@@ -5,7 +5,7 @@ internal import SluiceCore
 enum StoreOpening {
     static func writing(_ path: String) throws(SluiceError) -> (SQLiteDatabase, ProcessLock) {
         try makeFolder(of: path)
-        let lock = try ProcessLock.take(besides: path)
+        let lock = try lock(besides: path)
         switch size(path) {
         case nil: try create(path)
         case 0: throw StoreError.corrupt(path, "it is empty")
@@ -25,6 +25,28 @@ enum StoreOpening {
         try StoreSchema.verify(database)
         return (database, lock)
     }
+
+    private static func lock(besides path: String) throws(SluiceError) -> ProcessLock {
+        let file = lockFile(besides: path)
+        do { return try ProcessLock.take(file) } catch {
+            switch error {
+            case .held(let holder):
+                throw SluiceError(
+                    .storeLocked, .pause, "the state file \(path) is in use by process \(holder ?? "unknown")",
+                    mend: "stop that process first, or give this one another `state:`")
+            case .unwritable(let reason):
+                throw SluiceError(
+                    .storeUnavailable, .pause, "cannot make the lock file \(file): \(reason)",
+                    mend: "make the folder writable for this user, or point `state:` elsewhere")
+            case .unlockable(let reason):
+                throw SluiceError(
+                    .storeUnavailable, .pause, "cannot lock \(file): \(reason)", mend: "put the state file on a local disk")
+            }
+        }
+    }
+
+    /// Who writes a state file has a lock on this one.
+    static func lockFile(besides path: String) -> String { path + ".lock" }
 
     static func reading(_ path: String) throws(SluiceError) -> SQLiteDatabase { try existing(path, readOnly: true) }
 

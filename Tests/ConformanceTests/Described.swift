@@ -65,7 +65,7 @@ enum Described {
             SinkPromises(.effectivelyOnce, holdsBack: true) {
                 $0.flushesAll = false
                 $0.smallRows = nil
-                $0.fence = .none
+                $0.fence = .newer
                 $0.sharesChain = false
                 $0.changedTypes = .never
                 $0.refusesRequired = false
@@ -224,7 +224,8 @@ enum Described {
             $0.hasServer = true
             $0.flushesAll = false
             $0.smallRows = nil
-            $0.fence = .none
+            // By its spool.
+            $0.fence = .newer
             $0.sharesChain = false
             $0.changedTypes = .never
             $0.refusesRequired = false

@@ -54,6 +54,60 @@ final class MemorySegments: SegmentStore {
         await sink.close()
     }
 
+    @Test("a chain's files have one writer: a second one is refused, with who it is, until the first has closed")
+    func oneWriter() async throws {
+        try await withFolder { folder in
+            let (one, two) = (
+                ParquetSink(options(folder), segments: MemorySegments()), ParquetSink(options(folder), segments: MemorySegments())
+            )
+            let stream = try await one.open(id, tables: SmallChain.schemas)
+            _ = try await stream.write(SmallChain.batch(1...30))
+            let error = await #expect(throws: SluiceError.self) { _ = try await two.open(id, tables: SmallChain.schemas) }
+            #expect(error?.class == .pause && error?.message.contains("another sink of this process") == true)
+            // Another chain in the same folder is its own.
+            _ = try await two.open(StreamID(pipeline: "p", chainID: 5), tables: SmallChain.schemas)
+            await two.close()
+            // The file that was open meanwhile is whole.
+            _ = try await stream.finish()
+            await one.close()
+            #expect(try numbers(folder) == Array(1...30))
+            let fresh = ParquetSink(options(folder), segments: MemorySegments())
+            #expect(try await fresh.open(id, tables: SmallChain.schemas).coverage() == [SmallChain.segment(1...30)])
+            await fresh.close()
+        }
+    }
+
+    @Test("a writer in another process is named")
+    func otherProcess() async throws {
+        try await withFolder { folder in
+            let sink = ParquetSink(options(folder), segments: MemorySegments())
+            _ = try await sink.open(id, tables: SmallChain.schemas)
+            await sink.close()
+            let script = """
+                import fcntl, os, sys
+                file = open(sys.argv[1], "r+")
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.truncate(0)
+                os.pwrite(file.fileno(), f"{os.getpid()}\\n".encode(), 0)
+                print(os.getpid(), flush=True)
+                sys.stdin.read()
+                """
+            let other = Process()
+            let (input, output) = (Pipe(), Pipe())
+            other.executableURL = URL(filePath: "/usr/bin/env")
+            other.arguments = ["python3", "-c", script, "\(folder)/lake/_temporary/1.lock"]
+            (other.standardInput, other.standardOutput) = (input, output)
+            try other.run()
+            let pid = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self).trimmingCharacters(in: .newlines)
+            let error = await #expect(throws: SluiceError.self) { _ = try await sink.open(id, tables: SmallChain.schemas) }
+            #expect(error?.message.contains("by process \(pid)") == true)
+            try input.fileHandleForWriting.close()
+            other.waitUntilExit()
+            _ = try await sink.open(id, tables: SmallChain.schemas)
+            await sink.close()
+        }
+    }
+
     @Test("files end at multiples of their blocks and where the date changes; each span has a manifest")
     func layout() async throws {
         try await withFolder { folder in

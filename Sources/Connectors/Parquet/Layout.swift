@@ -10,6 +10,9 @@ struct Layout: Sendable {
     var manifests: String { "\(directory)/_manifests/\(chainID)" }
     var temporary: String { "\(directory)/_temporary/\(chainID)" }
 
+    /// Who writes the chain's files has a lock on this one.
+    var lock: String { "\(directory)/_temporary/\(chainID).lock" }
+
     /// A block number, so that names sort as numbers do.
     static func padded(_ number: UInt64) -> String {
         let digits = String(number)

@@ -35,13 +35,20 @@ public final class ParquetSink: Sink {
     public func open(_ stream: StreamID, tables: [Schema]) async throws -> any SinkStream {
         for table in tables { try requireName(table.name) }
         let database = try await engine.claim(stream)
+        do { return ParquetSinkStream(writer: try await writer(stream, tables, database)) } catch {
+            await engine.giveUp(stream)
+            throw error
+        }
+    }
+
+    private func writer(_ stream: StreamID, _ tables: [Schema], _ database: DuckDBDatabase) async throws -> ParquetWriter {
         let layout = Layout(directory: options.directory, chainID: stream.chainID)
         let place: any ParquetPlace = try await engine.bucket().map { BucketPlace(layout, $0) } ?? FolderPlace(layout: layout)
         let writer = try ParquetWriter(stream, tables, options, segments, database, place, now: now)
         try await writer.prepare()
         await engine.replace(with: writer)
         try await writer.recover()
-        return ParquetSinkStream(writer: writer)
+        return writer
     }
 
     /// A folder is made of the name. Readers of lakes pass over those that begin with `_` or a dot.
@@ -63,6 +70,8 @@ public final class ParquetSink: Sink {
         private let worker = WorkerThread(name: "parquet-open")
         private var database: DuckDBDatabase?
         private var writers: [UInt64: ParquetWriter] = [:]
+        /// By chain: nobody else writes its files.
+        private var locks: [UInt64: ProcessLock] = [:]
         private var http: HTTPClient?
         private var client: BucketClient?
 
@@ -80,6 +89,7 @@ public final class ParquetSink: Sink {
                     "\(stream) and \(other.id) would write the same chain to \(options.bucket?.shown ?? options.directory)",
                     mend: "give each pipeline a folder of its own")
             }
+            if locks[stream.chainID] == nil { locks[stream.chainID] = try lock(stream) }
             let database =
                 try database
                 ?? DuckDBDatabase(
@@ -89,6 +99,30 @@ public final class ParquetSink: Sink {
                     ])
             self.database = database
             return database
+        }
+
+        /// A second writer would take the first one's open files for what a crash left. Of a bucket this says as much as its spool is shared.
+        private func lock(_ stream: StreamID) throws -> ProcessLock {
+            let (file, shown) = (
+                Layout(directory: options.directory, chainID: stream.chainID).lock, options.bucket?.shown ?? options.directory
+            )
+            try Folder.create(Folder.parent(of: file))
+            do { return try ProcessLock.take(file, patience: 20) } catch {
+                switch error {
+                case .held(let holder):
+                    let own = holder == "\(getpid())"
+                    throw SluiceError(
+                        .parquetLocked, .pause,
+                        "chain \(stream.chainID) in \(shown) is being written by \(own ? "another sink of this process" : "process \(holder ?? "unknown")")",
+                        mend: own
+                            ? "let the pipelines share one sink, or give each a folder of its own"
+                            : "stop that process, or write to another folder")
+                case .unwritable(let reason), .unlockable(let reason):
+                    throw SluiceError(
+                        .parquetFolder, .pause, "cannot lock \(file): \(reason)",
+                        mend: "give this user the right to write there, on a disk that knows locks")
+                }
+            }
         }
 
         /// The way to the bucket; nil when files stay in the folder.
@@ -113,9 +147,15 @@ public final class ParquetSink: Sink {
             await writers.updateValue(writer, forKey: writer.id.chainID)?.retire()
         }
 
+        /// A stream that could not be opened holds nothing, and keeps nobody out.
+        func giveUp(_ stream: StreamID) async {
+            await writers.removeValue(forKey: stream.chainID)?.retire()
+            locks[stream.chainID] = nil
+        }
+
         func close() async {
             for writer in writers.values { await writer.retire() }
-            writers = [:]
+            (writers, locks) = ([:], [:])
             (database, client) = (nil, nil)
             http?.shutdown()
             http = nil

@@ -57,6 +57,8 @@ extension SluiceError.Code {
     static let parquetOrder = Self("parquet.order")
     /// The folder does not hold what it should.
     static let parquetFolder = Self("parquet.folder")
+    /// Another one writes there.
+    static let parquetLocked = Self("parquet.locked")
     /// What was taken is lost; resume from the position.
     static let parquetReopen = Self("parquet.reopen")
 }

@@ -41,7 +41,11 @@ extension SinkConformance {
             guard let proxy = subject.place.proxy else { return findings.expect(false, "no proxy") }
             for seed in 1...3 as ClosedRange<UInt64> {
                 proxy.cut(oneIn: 9, seed: seed)
-                try await passing { _ = try await subject.open() }
+                try await passing {
+                    let (sink, _) = try await subject.open()
+                    // Of a process that died nothing would be left to keep the next one out.
+                    if subject.promises.fence == .newer { await sink.close() }
+                }
             }
             let (sink, stream) = try await passing { try await subject.open() }
             var next = try await passing { try await stream.coverage() }.last.map { $0.last.number + 1 } ?? 1

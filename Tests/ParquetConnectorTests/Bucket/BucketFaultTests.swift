@@ -76,8 +76,10 @@ import Testing
                 """
         ).split { $0 == " " || $0 == "\n" }.map(String.init)
         try await withFolder { folder in
-            let first = try await bucket.sink(folder).open(id, tables: SmallChain.schemas)
+            let writer = bucket.sink(folder)
+            let first = try await writer.open(id, tables: SmallChain.schemas)
             _ = try await first.write(SmallChain.batch(1...3))
+            await writer.close()
             let reader = bucket.sink(folder) {
                 $0.accessKey = said[0]
                 $0.secretKey = .init(said[1])
@@ -88,6 +90,7 @@ import Testing
                 ($0 as? SluiceError)?.class == .pause && "\($0)".contains("(AccessDenied,") && !"\($0)".contains(said[1])
             }
             #expect(try await stream.coverage() == [SmallChain.segment(1...3)])
+            await reader.close()
             let next = try await bucket.sink(folder).open(id, tables: SmallChain.schemas)
             _ = try await next.write(SmallChain.batch(4...7))
             try bucket.expect(Array(1...7))

@@ -1,0 +1,34 @@
+import Foundation
+import SluiceCore
+import SluiceTestKit
+import Testing
+
+@Suite struct ProcessLockTests {
+    @Test("one at a time has it, and who it is can be read; who waits gets it when the other one is gone")
+    func oneAtATime() async throws {
+        try await withFolder { folder in
+            let file = "\(folder)/a.lock"
+            var lock: ProcessLock? = try ProcessLock.take(file)
+            #expect(throws: ProcessLock.Failure.held(by: "\(getpid())")) { _ = try ProcessLock.take(file, patience: 1) }
+            #expect(!ProcessLock.isHolderGone(file))
+            let waiting = WorkerThread(name: "waiting")
+            let taken = Slot<Bool>()
+            waiting.run { taken.fill((try? ProcessLock.take(file, patience: 200)) != nil) }
+            try await Task.sleep(for: .milliseconds(20))
+            withExtendedLifetime(lock) {}
+            lock = nil
+            #expect(await Task { taken.take() }.value)
+            #expect(throws: Never.self) { _ = try ProcessLock.take(file) }
+        }
+    }
+
+    @Test("a file that cannot be made is said with the system's words")
+    func unwritable() async throws {
+        try await withFolder { folder in
+            #expect(throws: ProcessLock.Failure.unwritable("no such file or directory")) {
+                _ = try ProcessLock.take("\(folder)/none/a.lock")
+            }
+            #expect(ProcessLock.isHolderGone("\(folder)/none/a.lock"))
+        }
+    }
+}
