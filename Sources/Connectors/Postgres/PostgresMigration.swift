@@ -103,6 +103,14 @@ struct PostgresMigration {
         for field in table.fields {
             let wanted = PostgresTables.type(field.type)
             guard let type = types[field.name] else {
+                if !field.nullable,
+                    try !connection.rows("SELECT 1 FROM \(name) LIMIT 1", [], doing: "looking into \(table.name)").rows.isEmpty
+                {
+                    throw SluiceError(
+                        .postgresSchema, .pause,
+                        "\(schema).\(table.name) at \(shown) has rows but no column \(field.name), which may not be null and so cannot be added",
+                        mend: "write to another schema, and fill it from the start")
+                }
                 try connection.execute(
                     "ALTER TABLE \(name) ADD COLUMN \(PostgresTables.column(field))", doing: "adding \(table.name).\(field.name)")
                 continue

@@ -110,7 +110,7 @@ extension SinkConformance {
         _ = try await stream.write(SmallChain.batch(1...5))
         try await subject.settle(stream)
         await sink.close()
-        await findings.expectRefusal(subject, wrong.name, class: [.pause, .config, .data]) {
+        await findings.expectRefusal(subject, wrong.name, class: [.pause, .config]) {
             _ = try await subject.open(tables: [SmallChain.blocks, wrong])
         }
         await subject.closeAll()
