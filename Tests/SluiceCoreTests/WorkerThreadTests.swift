@@ -44,7 +44,13 @@ import Testing
         let threads = await Task(executorPreference: one.worker) { [currentThread(), await two.take(0), currentThread()] }.value
         #expect(threads[0] == threads[2])
         #expect(threads[1] != threads[0])
-        #expect(await Task.detached { currentThread() }.value != threads[0])
+        let own = one.worker.wait { currentThread() }
+        #expect(own == threads[0])
+        // Who only calls the actor goes back to where it came from.
+        for _ in 0..<20 {
+            let seen = await Task.detached { [await one.take(1), currentThread()] }.value
+            #expect(seen[0] == own && seen[1] != own)
+        }
     }
 
     @Test("a thread that nobody but a task's job holds lives until the job is done")
