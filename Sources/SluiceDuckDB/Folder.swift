@@ -40,11 +40,12 @@ public enum Folder {
         return names.sorted()
     }
 
-    /// The error of the last system call.
-    public static func failure(_ doing: String) -> SluiceError {
-        let full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+    /// The error of a system call, the last one unless a code is given.
+    public static func failure(_ doing: String, _ code: Int32? = nil) -> SluiceError {
+        let code = code ?? errno
+        let full = code == ENOSPC || code == EDQUOT || code == EFBIG
         return SluiceError(
-            full ? .duckdbFull : .duckdbIO, .pause, "\(doing): \(String(cString: strerror(errno)))",
+            full ? .duckdbFull : .duckdbIO, .pause, "\(doing): \(String(cString: strerror(code)))",
             mend: full ? "make room on the disk; it goes on from the last commit" : "give this user the right to write there")
     }
 }

@@ -27,6 +27,7 @@ enum StoreOpening {
     }
 
     private static func lock(besides path: String) throws(SluiceError) -> ProcessLock {
+        func words(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }
         let file = lockFile(besides: path)
         do { return try ProcessLock.take(file) } catch {
             switch error {
@@ -34,13 +35,13 @@ enum StoreOpening {
                 throw SluiceError(
                     .storeLocked, .pause, "the state file \(path) is in use by process \(holder ?? "unknown")",
                     mend: "stop that process first, or give this one another `state:`")
-            case .unwritable(let reason):
+            case .unwritable(let code):
                 throw SluiceError(
-                    .storeUnavailable, .pause, "cannot make the lock file \(file): \(reason)",
+                    .storeUnavailable, .pause, "cannot make the lock file \(file): \(words(code))",
                     mend: "make the folder writable for this user, or point `state:` elsewhere")
-            case .unlockable(let reason):
+            case .unlockable(let code):
                 throw SluiceError(
-                    .storeUnavailable, .pause, "cannot lock \(file): \(reason)", mend: "put the state file on a local disk")
+                    .storeUnavailable, .pause, "cannot lock \(file): \(words(code))", mend: "put the state file on a local disk")
             }
         }
     }

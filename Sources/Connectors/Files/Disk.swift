@@ -14,11 +14,11 @@ extension SluiceError.Code {
 
 /// Files and folders, made to last. Everything blocks; failures are errors of class `pause` that name the place.
 enum Disk {
-    /// The error of the last system call.
-    static func failure(_ doing: String) -> SluiceError {
-        let full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG
+    /// The error of a system call, the last one unless a code is given.
+    static func failure(_ doing: String, _ code: Int32 = errno) -> SluiceError {
+        let full = code == ENOSPC || code == EDQUOT || code == EFBIG
         return SluiceError(
-            full ? .filesFull : .filesIO, .pause, "\(doing): \(String(cString: strerror(errno)).lowercased())",
+            full ? .filesFull : .filesIO, .pause, "\(doing): \(String(cString: strerror(code)).lowercased())",
             mend: full ? "make room on the disk; it goes on from what was stored last" : "give this user the right to write there")
     }
 

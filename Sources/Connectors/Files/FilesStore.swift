@@ -37,7 +37,7 @@ actor FilesStore {
     nonisolated let worker = WorkerThread(name: "files-sink")
     var streams: [StreamID: Stream] = [:]
     /// By chain: held for as long as this process writes it.
-    private var locks: [UInt64: Int32] = [:]
+    private var locks: [UInt64: ProcessLock] = [:]
     var text: TextRows
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { worker.asUnownedSerialExecutor() }
@@ -46,8 +46,6 @@ actor FilesStore {
         self.options = options
         text = TextRows(options.format)
     }
-
-    deinit { for file in locks.values { Glibc.close(file) } }
 
     // MARK: - Streams
 
@@ -112,9 +110,7 @@ actor FilesStore {
     }
 
     func close() {
-        streams = [:]
-        for file in locks.values { Glibc.close(file) }
-        locks = [:]
+        (streams, locks) = ([:], [:])
     }
 
     // MARK: - Writing
@@ -250,17 +246,16 @@ actor FilesStore {
     /// A process that was believed dead must not write beside this one.
     private func lock(_ layout: FilesLayout) throws {
         if locks[layout.chainID] != nil { return }
-        let file = Glibc.open(layout.lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
-        guard file >= 0 else { throw Disk.failure("creating \(layout.lock)") }
-        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-            let failure = errno == EWOULDBLOCK ? nil : Disk.failure("locking \(layout.lock)")
-            Glibc.close(file)
-            throw failure
-                ?? SluiceError(
+        do { locks[layout.chainID] = try ProcessLock.take(layout.lock) } catch {
+            switch error {
+            case .held:
+                throw SluiceError(
                     .filesFolder, .pause, "another process writes chain \(layout.chainID) to \(options.directory)",
                     mend: "stop one of the two, or give each a folder of its own")
+            case .unwritable(let code): throw Disk.failure("creating \(layout.lock)", code)
+            case .unlockable(let code): throw Disk.failure("locking \(layout.lock)", code)
+            }
         }
-        locks[layout.chainID] = file
     }
 
     func ready(_ id: StreamID) throws -> Stream {

@@ -117,10 +117,8 @@ public final class ParquetSink: Sink {
                         mend: own
                             ? "let the pipelines share one sink, or give each a folder of its own"
                             : "stop that process, or write to another folder")
-                case .unwritable(let reason), .unlockable(let reason):
-                    throw SluiceError(
-                        .parquetFolder, .pause, "cannot lock \(file): \(reason)",
-                        mend: "give this user the right to write there, on a disk that knows locks")
+                case .unwritable(let code): throw Folder.failure("creating \(file)", code)
+                case .unlockable(let code): throw Folder.failure("locking \(file)", code)
                 }
             }
         }

@@ -11,9 +11,9 @@ public final class ProcessLock: Sendable {
     public enum Failure: Error, Hashable {
         /// Another one has it; with its process id, when that can be read.
         case held(by: String?)
-        /// The lock file cannot be made, or not be locked: the system's words.
-        case unwritable(String)
-        case unlockable(String)
+        /// The lock file cannot be made, or not be locked: the code of the system's error.
+        case unwritable(Int32)
+        case unlockable(Int32)
     }
 
     /// Takes the lock, or throws why there is none. May block.
@@ -31,14 +31,13 @@ public final class ProcessLock: Sendable {
     }
 
     private static func attempt(_ file: String) throws(Failure) -> ProcessLock {
-        func words(_ code: Int32) -> String { String(cString: strerror(code)).lowercased() }
-        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw .unwritable(words(errno)) }
+        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw .unwritable(errno) }
         // From here on `deinit` closes the descriptor, on every way out and exactly once.
         let lock = ProcessLock(descriptor)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
-            throw code == EWOULDBLOCK ? .held(by: holder(in: descriptor)) : .unlockable(words(code))
+            throw code == EWOULDBLOCK ? .held(by: holder(in: descriptor)) : .unlockable(code)
         }
         let text = Array("\(getpid())\n".utf8)
         // The id only helps the reader of an error; the lock counts without it.
