@@ -1,7 +1,7 @@
 import SluiceCore
 import Synchronization
 
-/// Takes what comes along one edge into one sink, and tells how far it is durable.
+/// Takes what comes along one edge into one sink, on the sink's thread where it has one, and tells how far it is durable.
 struct SinkLoop: Sendable {
     let sink: OpenedSink
     let edge: GraphEdge
@@ -15,6 +15,10 @@ struct SinkLoop: Sendable {
     private let finalityStep: UInt64 = 8
 
     func run() async throws {
+        try await withTaskExecutorPreference(sink.executor) { try await work() }
+    }
+
+    private func work() async throws {
         defer { edge.end() }
         let (graphEdge, edge) = (edge, edge.edge)
         var finality = Finality()

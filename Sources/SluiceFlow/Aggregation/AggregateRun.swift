@@ -179,7 +179,7 @@ public final class AggregateRun: PipelineRun {
                 let loop = SinkLoop(
                     sink: way.sink, edge: way.graphEdge, progress: progress, flushesWhenIdle: true, journal: surroundings.journal,
                     time: surroundings.time)
-                group.addTask(executorPreference: way.sink.executor) {
+                group.addTask {
                     do { try await loop.run() } catch {
                         // Whoever sends to it must not wait for ever, and its siblings get no more.
                         outlet.fail(error)

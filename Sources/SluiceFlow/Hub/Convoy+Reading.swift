@@ -175,7 +175,7 @@ extension Convoy {
                 let loop = SinkLoop(
                     sink: edge.sink, edge: edge, progress: branch.progress, flushesWhenIdle: flushesWhenIdle,
                     journal: journal, time: surroundings.time)
-                group.addTask(executorPreference: edge.sink.executor) {
+                group.addTask {
                     do { try await branch.using { try await loop.run() } } catch {
                         // Whoever sends to this sink must not wait for it for ever, and its siblings get no more.
                         graph.remove(branch, failing: error)
