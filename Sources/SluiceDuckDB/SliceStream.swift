@@ -9,7 +9,6 @@ public final class SliceStream: @unchecked Sendable {
     private let gate = Gate()
     private let room: SliceRoom
     private var waiting: [TableSlice] = []
-    private var waitingBytes = 0
     private var ending: Ending?
 
     private enum Ending {
@@ -28,13 +27,11 @@ public final class SliceStream: @unchecked Sendable {
     /// Hands over rows; returns when few enough are waiting. Rows pushed after `close` go nowhere: the statement's own error says why.
     public func push(_ slice: TableSlice) async {
         guard !slice.rows.isEmpty else { return }
-        let bytes = slice.byteCount
         let isTaken = gate.locked { () -> Bool in
             guard ending == nil else { return false }
             // Inside, so that the room is never left before it was entered.
-            room.enter(bytes)
+            room.enter(slice.byteCount)
             waiting.append(slice)
-            waitingBytes += bytes
             gate.signal()
             return true
         }
@@ -59,8 +56,8 @@ public final class SliceStream: @unchecked Sendable {
             gate.signal()
             // Who ends well still reads what waits.
             if ending == .end { return 0 }
-            defer { (waiting, waitingBytes) = ([], 0) }
-            return waitingBytes
+            defer { waiting = [] }
+            return waiting.reduce(0) { $0 + $1.byteCount }
         }
         room.leave(given)
     }
@@ -89,9 +86,7 @@ public final class SliceStream: @unchecked Sendable {
             while waiting.isEmpty && ending == nil { gate.wait() }
             aborted = ending == .aborted || ending == .closed
             guard !aborted, !waiting.isEmpty else { return }
-            let slice = waiting.removeFirst()
-            waitingBytes -= slice.byteCount
-            next = slice
+            next = waiting.removeFirst()
         }
         if let next { room.leave(next.byteCount) }
         if aborted {

@@ -11,7 +11,8 @@ public enum ThreadPriority {
     #endif
 
     /// From now on the calling thread stands back behind those that store. Decoding runs ahead of storing in bursts; without this it takes
-    /// half of the core from the thread that everything waits for, and stands still afterwards because nothing more may wait.
+    /// half of the core from the thread that everything waits for, and stands still afterwards because nothing more may wait. A thread of the
+    /// pool stays behind, whatever else it runs later.
     public static func standBack() {
         #if canImport(Glibc)
             // On Linux this is the thread's own. Where it is refused, everybody goes on as before.
