@@ -7,12 +7,12 @@ struct CopyJob: Sendable {
     private let task: Task<Void, any Error>
     var rows = 0
 
-    /// Starts the statement on the connection's thread. Whoever starts a job ends it, with `finish` or `abort`.
+    /// Starts the statement on the connection's thread. Whoever starts a job ends it, with `end` and `ended`, or `abort`.
     init(_ schema: Schema, to path: String, _ options: ParquetSinkOptions, in room: SliceRoom, on connection: DuckDBConnection) {
         let stream = SliceStream(room: room)
         self.stream = stream
         let columns = ScanColumn.parquet(schema)
-        // A task of its own, because the statement runs as long as the file is open; `finish` and `abort` await it.
+        // A task of its own, because the statement runs as long as the file is open; `ended` and `abort` await it.
         task = Task {
             try await connection.run { session in
                 // A writer that waits for room must not wait for a statement that has failed.
@@ -34,11 +34,11 @@ struct CopyJob: Sendable {
         if stream.isClosed { try await task.value }
     }
 
-    /// Ends the file.
-    func finish() async throws {
-        stream.finish()
-        try await task.value
-    }
+    /// No more rows will come: the statement writes what it holds.
+    func end() { stream.finish() }
+
+    /// Returns when the file that was ended is whole.
+    func ended() async throws { try await task.value }
 
     /// Gives the file up.
     func abort() async {

@@ -175,7 +175,9 @@ actor ParquetWriter {
     /// Ends the open files: data, then names, then the manifest, then the position.
     private func close() async throws {
         guard let span = open else { return }
-        for job in span.jobs.values { try await job.finish() }
+        // All first: each has a row group to write yet, and they can do so at the same time.
+        for job in span.jobs.values { job.end() }
+        for job in span.jobs.values { try await job.ended() }
         var files: [Manifest.File] = []
         let range = (first: span.first, last: span.span.last)
         for (table, rows) in try amended(span).sorted(by: { $0.key < $1.key }) {
