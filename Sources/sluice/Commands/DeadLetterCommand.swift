@@ -68,15 +68,15 @@ extension Command {
         return try await DeadLetters.changing(arguments) { configuration, store in
             let filter = try await DeadLetters.filter(arguments, configuration, store)
             let since = StateStore.systemClock()
-            // Noted before anything is tried, so that a replay that is interrupted is not forgotten.
-            let count = ids.isEmpty ? try await store.wantReplay(matching: filter) : try await store.wantReplay(of: ids)
-            guard count > 0 else {
+            // Noted before anything is tried, so that a replay that is interrupted is not forgotten. Which these are is known by that alone: a
+            // process that runs pipelines may be done with the first by the time one could ask.
+            let marked = ids.isEmpty ? try await store.wantReplay(matching: filter) : try await store.wantReplay(of: ids)
+            guard !marked.isEmpty else {
                 Output.line(arguments.has("--json") ? ReplayReport().json.pretty() : "there is nothing to replay")
                 return .success
             }
-            let marked = ids.isEmpty ? try await DeadLetters.marked(filter, store) : try await store.wantedReplays().intersection(ids)
             let replay = ReplaySession(configuration: configuration, store: store, log: log, since: since, patience: patience)
-            let (report, failure) = await replay.run(marked)
+            let (report, failure) = await replay.run(Set(marked))
             if !report.isEmpty { Output.line(arguments.has("--json") ? report.json.pretty() : report.lines.joined(separator: "\n")) }
             if let failure { throw failure }
             return report.isComplete ? .success : .data
@@ -187,20 +187,5 @@ private enum DeadLetters {
         SluiceError(
             .deadLetterUnknown, .config, "there is no dead letter \(id)",
             mend: "sluice dlq list shows those that are open; those of orphaned blocks go with them")
-    }
-
-    /// The letters that a filter means and that are marked for replay.
-    static func marked(_ filter: DeadLetterFilter, _ store: StateStore) async throws -> Set<Int64> {
-        var filter = filter
-        filter.state = .open
-        filter.isReplayWanted = true
-        var ids: Set<Int64> = []
-        var last: Int64 = 0
-        // In parts: a hundred thousand letters with all that they hold are more than need be in memory.
-        while case let part = try await store.deadLetters(filter, after: last, limit: 1000).map(\.id), let end = part.last {
-            last = end
-            ids.formUnion(part)
-        }
-        return ids
     }
 }
